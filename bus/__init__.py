@@ -1,0 +1,1 @@
+"""The exchange bus: domain rules, the view kernel, the router and the control plane."""

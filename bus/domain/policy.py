@@ -1,0 +1,102 @@
+"""
+What the data plane is told (design.md §6): the compiled policy.
+
+The control plane publishes it in whole versions; whoever reads it applies whole versions. A
+`Policy` value is one such version, complete.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bus.domain.names import value_subject
+from bus.domain.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSchema:
+    """A schema that records on a source topic may be written with."""
+
+    id: int
+    entry_version: int
+    """The newest entry version with this schema."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcePolicy:
+    """What the router must know of a resource generation to read its source topic."""
+
+    jurisdiction: str
+    resource: str
+    provider: str
+    generation: int
+    topic: str
+    partitions: int
+    dead_letter_topic: str
+    key_items: tuple[str, ...]
+    schemas: tuple[WriterSchema, ...]
+
+    @property
+    def object_id(self) -> str:
+        """The key of this object on the policy topic."""
+        return f"resource/{self.jurisdiction}/{self.resource}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewPolicy:
+    """One incarnation of a view that the router must keep on its topic."""
+
+    view: View
+    incarnation: int
+    topic: str
+    partitions: int
+    projections: Mapping[int, int]
+    """Writer schema id -> schema id of this view's records written from it."""
+
+    @property
+    def object_id(self) -> str:
+        """The key of this object on the policy topic."""
+        return f"view/{self.topic}"
+
+    @property
+    def subject(self) -> str:
+        """The registry subject of this incarnation's values."""
+        return value_subject(self.topic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One whole version of the policy."""
+
+    version: int
+    resources: Mapping[str, ResourcePolicy] = field(default_factory=dict)
+    """By source topic."""
+    views: Mapping[str, ViewPolicy] = field(default_factory=dict)
+    """By view topic."""
+
+    def views_of(self, resource: ResourcePolicy) -> tuple[ViewPolicy, ...]:
+        """Return the live incarnations of the views of `resource`, in a fixed order."""
+        return tuple(
+            view
+            for _, view in sorted(self.views.items())
+            if (view.view.jurisdiction, view.view.resource, view.view.generation)
+            == (resource.jurisdiction, resource.resource, resource.generation)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """The record that closes a version on the policy topic."""
+
+    version: int
+
+    object_id = "version"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyHeartbeat:
+    """The relay lives, and the policy has not changed since `version`."""
+
+    version: int
+
+    object_id = "heartbeat"

@@ -1,0 +1,100 @@
+"""
+A view: the rows and items of one resource generation that a grant allows (design.md §5).
+
+A view is immutable and known by a short hash of its canonical form, so that grants which allow the
+same share one view, and the bus writes once per distinct view.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+_VIEW_ID_LENGTH = 12
+
+
+class Treatment(StrEnum):
+    """What a view does to one item. An item that a view does not name is omitted."""
+
+    KEEP = "keep"
+    OMIT = "omit"
+    NULL = "null"
+    PARTIAL = "partial"
+    """脱敏: first and last characters kept."""
+    HMAC = "hmac"
+    FIXED = "fixed"
+
+
+#: The treatments that the kernel carries out today; others are refused when a grant is decided.
+AVAILABLE_TREATMENTS = frozenset({Treatment.KEEP, Treatment.OMIT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Rows (`row_filter`, CEL, None for all) and items (`treatments`) of a resource generation."""
+
+    jurisdiction: str
+    resource: str
+    generation: int
+    row_filter: str | None
+    treatments: Mapping[str, Treatment]
+    """By item name; items that are omitted are not named."""
+
+    @property
+    def id(self) -> str:
+        """A short hash of the canonical form; the same in every process and release."""
+        digest = hashlib.sha256(self.canonical_form().encode()).digest()
+        return base64.b32encode(digest).decode().lower()[:_VIEW_ID_LENGTH]
+
+    def canonical_form(self) -> str:
+        """Return the text that `id` is computed from."""
+        parts = {
+            "generation": self.generation,
+            "jurisdiction": self.jurisdiction,
+            "resource": self.resource,
+            "row_filter": self.row_filter,
+            "treatments": {item: str(self.treatments[item]) for item in sorted(self.treatments)},
+        }
+        return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+
+    def kept(self) -> frozenset[str]:
+        """Return the names of the items that a record of this view has."""
+        return frozenset(self.treatments)
+
+
+def make_view(
+    *,
+    jurisdiction: str,
+    resource: str,
+    generation: int,
+    row_filter: str | None,
+    treatments: Mapping[str, Treatment],
+) -> View:
+    """Return the view in canonical form: no omitted items, no white space around the filter."""
+    return View(
+        jurisdiction=jurisdiction,
+        resource=resource,
+        generation=generation,
+        row_filter=(row_filter or "").strip() or None,
+        treatments={
+            item: treatment
+            for item, treatment in sorted(treatments.items())
+            if treatment is not Treatment.OMIT
+        },
+    )
+
+
+def widens(old: View, new: View) -> bool:
+    """
+    Tell whether `new` certainly shows at least what `old` shows, of the same generation.
+
+    Row filters are compared as text: filters that differ count as narrowing, because nobody can
+    tell in general which of two CEL expressions allows more.
+    """
+    return (
+        (old.resource, old.generation) == (new.resource, new.generation)
+        and (new.row_filter is None or new.row_filter == old.row_filter)
+        and all(new.treatments.get(item) == how for item, how in old.treatments.items())
+    )
