@@ -1,0 +1,300 @@
+"""
+Compile views to a plan, and apply the plan to the bytes of source records (design.md §5).
+
+An Avro record is the concatenation of its fields. So a record is walked once, strictly; the byte
+range of each field is noted; row filters see the few items that they read; and the kept ranges are
+copied behind the view's schema id and the router's `meta`. Nothing is decoded that no filter or key
+needs, and nothing is encoded but `meta`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, TypeAlias
+
+from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
+from bus.domain.record_key import KEY_MAX_BYTES, partition_of
+from bus.domain.view import AVAILABLE_TREATMENTS
+from bus.errors import ContractError, MalformedRecord
+from bus.views.filter_values import Decode, compile_decode
+from bus.views.key_items import ExpectedKey, expected_key
+from bus.views.row_filter import FilterCompiler, RowFilter, filter_types
+from bus.views.schema_tree import Node, parse_schema
+from bus.views.walker import Walk, compile_walk, write_varint
+
+#: Confluent wire format: a zero byte and four bytes of schema id before the Avro value.
+PREFIX_BYTES: Final = 5
+_MAGIC: Final = 0
+_EVENT_ID_BYTES: Final = 16
+_NO_MARK: Final = b"\x00"
+#: A record that is larger uncompressed is refused, however well it compressed on the way.
+MAX_VALUE_BYTES: Final = 1_000_000
+
+#: (position in the source partition, key, value); value None is a delete.
+SourceRecord: TypeAlias = tuple[int, bytes | None, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """The record exists; `projections` are (view index, value) of the views it belongs to."""
+
+    projections: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The record is gone, for every view that holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """No view may have this: dead-letter it."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaPending:
+    """The writer schema is not in the policy (yet): wait a while, then dead-letter it."""
+
+    schema_id: int
+
+
+Outcome: TypeAlias = Upsert | Delete | Reject | SchemaPending
+
+_DELETE: Final = Delete()
+
+
+@dataclass(slots=True)
+class Plan:
+    """
+    What to do with the records of one resource generation.
+
+    View indexes in outcomes are positions in `views`.
+    """
+
+    resource: ResourcePolicy
+    views: tuple[ViewPolicy, ...]
+    _writers: Mapping[int, "_WriterPlan"]
+    _foreign_schemas: frozenset[int]
+    filter_errors: list[int] = field(default_factory=list)
+    """By view: evaluations that failed since the plan was compiled (each was a "no match")."""
+
+    def apply(
+        self, partition: int, records: Iterable[SourceRecord], only: frozenset[int] | None = None
+    ) -> list[Outcome]:
+        """
+        Return what becomes of each of `records` of source partition `partition`, in order.
+
+        `only` restricts the work to some views (by index); rejection does not depend on it.
+        """
+        return [self._outcome(partition, *record, only) for record in records]
+
+    def _outcome(
+        self,
+        partition: int,
+        position: int,
+        key: bytes | None,
+        value: bytes | None,
+        only: frozenset[int] | None,
+    ) -> Outcome:
+        try:
+            self._check_key(partition, key)
+            if value is None:
+                return _DELETE
+            if len(value) > MAX_VALUE_BYTES:
+                raise MalformedRecord(
+                    "RECORD_TOO_LARGE", f"{len(value)} bytes; {MAX_VALUE_BYTES} are allowed"
+                )
+            if len(value) < PREFIX_BYTES or value[0] != _MAGIC:
+                raise MalformedRecord("BAD_MAGIC", "the value does not start with a schema id")
+            schema_id = int.from_bytes(value[1:PREFIX_BYTES], "big")
+            writer = self._writers.get(schema_id)
+            if writer is None:
+                if schema_id in self._foreign_schemas:
+                    raise MalformedRecord(
+                        "SCHEMA_FOREIGN", f"schema {schema_id} belongs to another resource"
+                    )
+                return SchemaPending(schema_id)
+            ends = writer.walk(value)
+            writer.check_key(value, ends, key)
+        except MalformedRecord as error:
+            return Reject(error.code, error.reason)
+        meta = writer.meta(value, ends, partition, position)
+        return Upsert(tuple(writer.project(value, ends, meta, only, self.filter_errors)))
+
+    def _check_key(self, partition: int, key: bytes | None) -> None:
+        if not key:
+            raise MalformedRecord("KEY_MISSING", "the record has no key")
+        if len(key) > KEY_MAX_BYTES:
+            raise MalformedRecord("KEY_TOO_LONG", f"{len(key)} bytes; {KEY_MAX_BYTES} are allowed")
+        try:
+            key.decode()
+        except UnicodeDecodeError:
+            raise MalformedRecord("BAD_UTF8", "the key is not UTF-8 text") from None
+        if (right := partition_of(key, self.resource.partitions)) != partition:
+            raise MalformedRecord(
+                "WRONG_PARTITION", f"the key belongs in partition {right}, not {partition}"
+            )
+
+
+def compile_plan(
+    resource: ResourcePolicy,
+    views: Sequence[ViewPolicy],
+    *,
+    compile_filter: FilterCompiler,
+    foreign_schemas: frozenset[int] = frozenset(),
+) -> Plan:
+    """
+    Return the plan of `views` over the records of `resource`.
+
+    Row filters are compiled against the newest writer schema; `foreign_schemas` are ids that belong
+    to other resources. Raise `ContractError` if a schema or treatment is beyond the kernel,
+    `FilterInvalid` if a filter does not compile: both were checked when the grant was decided.
+    """
+    newest = max(resource.schemas, key=lambda schema: schema.entry_version)
+    types = filter_types(parse_schema(newest.text))
+    filters = [
+        None if view.view.row_filter is None else compile_filter(view.view.row_filter, types)
+        for view in views
+    ]
+    return Plan(
+        resource=resource,
+        views=tuple(views),
+        _writers={
+            schema.id: _WriterPlan(resource, schema, views, filters) for schema in resource.schemas
+        },
+        _foreign_schemas=foreign_schemas - {schema.id for schema in resource.schemas},
+        filter_errors=[0] * len(views),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Projection:
+    """How one view is cut out of records of one writer schema."""
+
+    index: int
+    prefix: bytes
+    row_filter: RowFilter | None
+    runs: tuple[tuple[int, int], ...]
+    """Kept fields as (first, last + 1): neighbours are copied in one piece."""
+
+
+class _WriterPlan:
+    """The plan for records of one writer schema."""
+
+    def __init__(
+        self,
+        resource: ResourcePolicy,
+        schema: WriterSchema,
+        views: Sequence[ViewPolicy],
+        filters: Sequence[RowFilter | None],
+    ) -> None:
+        root = parse_schema(schema.text)
+        self._walks: list[Walk] = [compile_walk(child) for child in root.children]
+        self._key: ExpectedKey = expected_key(root, resource.key_items)
+        self._meta_rest = b"".join(
+            (
+                write_varint(len(resource.provider.encode())),
+                resource.provider.encode(),
+                write_varint(schema.entry_version),
+                write_varint(resource.generation),
+            )
+        )
+        self._projections = [
+            _projection(index, view, row_filter, schema, root)
+            for index, (view, row_filter) in enumerate(zip(views, filters, strict=True))
+            # A filter on an item that this schema lacks matches none of its records.
+            if row_filter is None or row_filter.items <= set(root.field_names)
+        ]
+        read = sorted({item for row_filter in filters if row_filter for item in row_filter.items})
+        self._decodes: list[tuple[str, int, Decode]] = [
+            (item, at, compile_decode(root.children[at]))
+            for item in read
+            for at in [_field(root, item)]
+            if at is not None
+        ]
+
+    def walk(self, value: bytes) -> list[int]:
+        """Return where each field ends (the first entry is where the first one starts)."""
+        position = PREFIX_BYTES
+        ends = [position]
+        for walk in self._walks:
+            position = walk(value, position, 1)
+            ends.append(position)
+        if position != len(value):
+            raise MalformedRecord(
+                "TRAILING_BYTES", f"{len(value) - position} bytes after the end of the record"
+            )
+        return ends
+
+    def check_key(self, value: bytes, ends: Sequence[int], key: bytes | None) -> None:
+        """Raise `MalformedRecord` if `key` is not the key that the record's key items make."""
+        if self._key(value, ends) != key:
+            raise MalformedRecord("KEY_MISMATCH", "the key differs from the record's key items")
+
+    def meta(self, value: bytes, ends: Sequence[int], partition: int, position: int) -> bytes:
+        """Return the `meta` of the view records: what the provider said, and what the bus knows."""
+        said = value[PREFIX_BYTES : ends[1]]
+        return b"".join(
+            (said, self._meta_rest, write_varint(partition), write_varint(position), _NO_MARK)
+        )
+
+    def project(
+        self,
+        value: bytes,
+        ends: Sequence[int],
+        meta: bytes,
+        only: frozenset[int] | None,
+        filter_errors: list[int],
+    ) -> Iterable[tuple[int, bytes]]:
+        """Yield (view index, value) for each view that the record belongs to."""
+        seen: dict[str, object] | None = None
+        for projection in self._projections:
+            if only is not None and projection.index not in only:
+                continue
+            if projection.row_filter is not None:
+                if seen is None:
+                    seen = {item: decode(value, ends[at])[0] for item, at, decode in self._decodes}
+                matched = projection.row_filter.matches(seen)
+                if matched is None:
+                    filter_errors[projection.index] += 1
+                if not matched:
+                    continue
+            kept = [value[ends[first] : ends[last]] for first, last in projection.runs]
+            yield projection.index, b"".join((projection.prefix, meta, *kept))
+
+
+def _projection(
+    index: int,
+    view: ViewPolicy,
+    row_filter: RowFilter | None,
+    schema: WriterSchema,
+    root: Node,
+) -> _Projection:
+    if not set(view.view.treatments.values()) <= AVAILABLE_TREATMENTS:
+        raise ContractError(f"view {view.topic} has a treatment that this kernel does not know")
+    kept = [at for at, name in enumerate(root.field_names) if name in view.view.treatments]
+    return _Projection(
+        index=index,
+        prefix=bytes([_MAGIC]) + view.projections[schema.id].to_bytes(4, "big"),
+        row_filter=row_filter,
+        runs=tuple(_runs(kept)),
+    )
+
+
+def _runs(fields: Sequence[int]) -> Iterable[tuple[int, int]]:
+    """Yield the runs of neighbours in the ascending list `fields` as (first, last + 1)."""
+    if not fields:
+        return
+    first = fields[0]
+    for left, right in pairwise(fields):
+        if right != left + 1:
+            yield first, left + 1
+            first = right
+    yield first, fields[-1] + 1
+
+
+def _field(root: Node, name: str) -> int | None:
+    return root.field_names.index(name) if name in root.field_names else None
