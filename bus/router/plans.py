@@ -1,0 +1,41 @@
+"""Compiled plans, one for each resource, compiled again only when its policy has changed."""
+
+from bus.domain.policy import Policy
+from bus.views.plan import Plan, compile_plan
+from bus.views.row_filter import FilterCompiler
+
+
+class Plans:
+    """The plans of the newest policy that `follow` was given."""
+
+    def __init__(self, compile_filter: FilterCompiler) -> None:
+        self._compile_filter = compile_filter
+        self._plans: dict[str, tuple[Plan, int]] = {}
+        self.version = 0
+
+    def follow(self, policy: Policy) -> None:
+        """Compile what is new or has changed; forget what is gone."""
+        schemas = frozenset(
+            schema.id for resource in policy.resources.values() for schema in resource.schemas
+        )
+        plans: dict[str, tuple[Plan, int]] = {}
+        for topic, resource in policy.resources.items():
+            views = policy.views_of(resource)
+            known = self._plans.get(topic)
+            if known is not None and (known[0].resource, known[0].views) == (resource, views):
+                plans[topic] = known
+                continue
+            plan = compile_plan(
+                resource, views, compile_filter=self._compile_filter, foreign_schemas=schemas
+            )
+            plans[topic] = (plan, policy.version)
+        self._plans = plans
+        self.version = policy.version
+
+    def topics(self) -> frozenset[str]:
+        """Return the source topics."""
+        return frozenset(self._plans)
+
+    def of(self, topic: str) -> tuple[Plan, int] | None:
+        """Return the plan of a source topic, and the policy version it is from."""
+        return self._plans.get(topic)

@@ -1,0 +1,69 @@
+"""Decide, for one source partition, which views are live and which are filled, from where."""
+
+from collections.abc import Mapping
+
+from bus.domain.policy import ViewPolicy
+from bus.domain.router_state import Phase, RouterState, state_key
+from bus.ports import LogReaders, Partition
+from bus.router.fill import Fill
+from bus.router.partition_task import ViewSlot
+
+
+def next_slots(
+    partition: Partition,
+    views: tuple[ViewPolicy, ...],
+    *,
+    current: Mapping[str, ViewSlot],
+    recorded: Mapping[str, RouterState],
+    position: int,
+    policy_version: int,
+    readers: LogReaders,
+) -> dict[str, ViewSlot]:
+    """
+    Return the slots of `views`, by topic.
+
+    A view that runs goes on; one that the state topic knows is taken up where it was; a new one is
+    filled with the present at `position`, all new ones together, unless there is no past.
+    """
+    kept = [view for view in views if view.topic in current]
+    added = [view for view in views if view.topic not in current]
+    slots: dict[str, ViewSlot] = {}
+    used = 0
+    for view in kept:
+        slot = current[view.topic]
+        slots[view.topic] = ViewSlot(view, slot.bit, slot.since, slot.fill)
+        used |= slot.bit
+    if not added:
+        return slots
+    beginning = readers.beginnings([partition])[partition]
+    fills: dict[tuple[int, int], Fill] = {}
+    for view in added:
+        bit = 0 if view.view.row_filter is None else ~used & (used + 1)
+        used |= bit
+        state = recorded.get(state_key(*partition, view.topic))
+        if state is None:
+            state = RouterState(
+                phase=Phase.FILLING if position > beginning else Phase.LIVE,
+                policy_version=policy_version,
+                start=position,
+                next=beginning,
+            )
+        fill = None
+        if state.phase is Phase.FILLING:
+            at = (state.start, state.next)
+            if at not in fills:
+                fills[at] = Fill(
+                    readers, partition, beginning=beginning, start=state.start, next_=state.next
+                )
+            fill = fills[at]
+        slots[view.topic] = ViewSlot(view, bit, state.policy_version, fill)
+    return slots
+
+
+def ended_bits(current: Mapping[str, ViewSlot], following: Mapping[str, ViewSlot]) -> int:
+    """Return the membership bits of the views that are in `current` and no more in `following`."""
+    bits = 0
+    for topic, slot in current.items():
+        if topic not in following:
+            bits |= slot.bit
+    return bits

@@ -1,0 +1,1 @@
+"""Use cases over ports: what the bus does, whoever asks for it."""

@@ -1,0 +1,85 @@
+"""
+Make Kafka's permissions follow from the control plane's state.
+
+The order is always the safe one: what is no longer allowed is cut before a change is committed,
+what is newly allowed is given after. A crash in between leaves too little allowed, never too much,
+and the next reconciliation puts it right.
+"""
+
+from collections.abc import Mapping
+
+from bus.domain.access import AccessRule, provider_rules, subscriber_rules
+from bus.domain.principal import Principal, PrincipalKind, make_principal, new_password
+from bus.ports import AccessAdmin, CatalogTransaction
+
+_NONE: frozenset[AccessRule] = frozenset()
+
+
+class Access:
+    """Kafka's accounts, permissions and quotas of providers and subscribers."""
+
+    def __init__(self, admin: AccessAdmin) -> None:
+        self._admin = admin
+
+    def desired(self, transaction: CatalogTransaction) -> dict[str, frozenset[AccessRule]]:
+        """Return what each provider and subscriber may do, by principal."""
+        live = transaction.live()
+        active = {code for code, each in live.organisations.items() if each.active}
+        entries = [
+            held.entry
+            for held in live.entries.values()
+            if not held.retired and held.entry.provider in active
+        ]
+        return provider_rules(entries) | subscriber_rules(transaction.subscriptions())
+
+    def cut(self, transaction: CatalogTransaction) -> list[str]:
+        """
+        Take away what is not allowed any more; return the principals that may do nothing now.
+
+        A principal that may do nothing is also throttled, which stops fetches that are parked on
+        the broker (design.md §10).
+        """
+        desired = self.desired(transaction)
+        managed = self._managed(transaction)
+        excess = {
+            principal: extra
+            for principal, rules in self._admin.rules().items()
+            if principal in managed and (extra := rules - desired.get(principal, _NONE))
+        }
+        self._admin.forbid(excess)
+        shut_out = [
+            principal
+            for principal in excess
+            if managed[principal].kind is PrincipalKind.SUBSCRIPTION and principal not in desired
+        ]
+        for principal in shut_out:
+            self._admin.throttle(principal)
+        return shut_out
+
+    def give(self, transaction: CatalogTransaction) -> Mapping[str, frozenset[AccessRule]]:
+        """Give what is allowed and missing; return what was given."""
+        desired = self.desired(transaction)
+        existing = self._admin.rules()
+        missing = {
+            principal: lacking
+            for principal, rules in desired.items()
+            if (lacking := rules - existing.get(principal, _NONE))
+        }
+        self._admin.allow(missing)
+        return missing
+
+    def issue(
+        self, transaction: CatalogTransaction, name: str, kind: PrincipalKind, owner: str
+    ) -> str:
+        """Create the account `name`, or give it a new password; return the password, once."""
+        password = new_password()
+        self._admin.set_password(name, password)
+        transaction.save_principal(make_principal(name, kind, owner, password))
+        return password
+
+    def _managed(self, transaction: CatalogTransaction) -> Mapping[str, Principal]:
+        return {
+            name: principal
+            for name, principal in transaction.principals().items()
+            if principal.kind is not PrincipalKind.SERVICE
+        }

@@ -1,0 +1,84 @@
+"""
+Follow the policy topic in whole versions (design.md §6).
+
+The topic is compacted, so what stands on it before the newest version record may be a mixture of
+versions: the first version is known only once the topic's end has been reached.
+"""
+
+from bus.domain.names import POLICY_TOPIC
+from bus.domain.policy import (
+    Policy,
+    PolicyHeartbeat,
+    PolicyVersion,
+    ResourcePolicy,
+    ViewPolicy,
+)
+from bus.errors import ContractError
+from bus.ports import Clock, EventCodec, LogReaders, Partition, Record
+
+_PARTITION = Partition(POLICY_TOPIC, 0)
+_BATCH = 10_000
+
+
+class PolicyFollower:
+    """Reads the policy topic; `policy` is the newest whole version, None while none is known."""
+
+    def __init__(self, readers: LogReaders, codec: EventCodec, clock: Clock) -> None:
+        self._codec = codec
+        self._clock = clock
+        beginning = readers.beginnings([_PARTITION])[_PARTITION]
+        self._complete_from = readers.ends([_PARTITION])[_PARTITION]
+        self._reader = readers.open({_PARTITION: beginning})
+        self._objects: dict[str, ResourcePolicy | ViewPolicy] = {}
+        self._newest: Policy | None = None
+        self.policy: Policy | None = None
+        #: When anything was last heard of the relay (`Clock.monotonic`).
+        self.heard_at = clock.monotonic()
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether what was on the topic at the start has been read."""
+        return self._reader.position(_PARTITION) >= self._complete_from
+
+    def poll(self, seconds: float = 0.0) -> bool:
+        """Read what is there, waiting at most `seconds`; return whether `policy` has changed."""
+        records = self._reader.read(_BATCH, seconds)
+        for record in records:
+            self._take(record)
+        if records:
+            self.heard_at = self._clock.monotonic()
+        if not self.caught_up or self._newest is self.policy:
+            return False
+        self.policy = self._newest
+        return True
+
+    def close(self) -> None:
+        """Let go of the topic."""
+        self._reader.close()
+
+    def _take(self, record: Record) -> None:
+        key = (record.key() or b"").decode()
+        value = record.value()
+        if value is None:
+            self._objects.pop(key, None)
+            return
+        event = self._codec.decode(value)
+        match event:
+            case PolicyVersion(version):
+                # Whatever follows belongs to the next version, so this one is fixed here and now.
+                self._newest = _policy(version, self._objects)
+            case ResourcePolicy() | ViewPolicy():
+                self._objects[key] = event
+            case PolicyHeartbeat():
+                pass
+            case _:
+                raise ContractError(f"{type(event).__name__} does not belong on the policy topic")
+
+
+def _policy(version: int, objects: dict[str, ResourcePolicy | ViewPolicy]) -> Policy:
+    values = objects.values()
+    return Policy(
+        version=version,
+        resources={each.topic: each for each in values if isinstance(each, ResourcePolicy)},
+        views={each.topic: each for each in values if isinstance(each, ViewPolicy)},
+    )

@@ -1,0 +1,102 @@
+"""What a view must hold, computed from the source records alone."""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import fastavro
+
+from bus.domain.names import META
+from bus.domain.policy import ResourcePolicy
+from bus.domain.record_key import partition_of
+from bus.domain.view import View
+
+#: (values by item name) -> whether the record belongs to the view.
+RowPredicate = Callable[[Mapping[str, Any]], bool]
+
+
+class ViewOracle:
+    """
+    Takes source records in order, and says what each means for the view.
+
+    The router's dead letters are not believed but checked: a letter about a clean record, and a bad
+    record without a letter, are disagreements.
+    """
+
+    def __init__(self, resource: ResourcePolicy, view: View, matches: RowPredicate | None) -> None:
+        self._resource = resource
+        self._view = view
+        self._matches = matches
+        self._schemas = {
+            schema.id: fastavro.parse_schema(json.loads(schema.text)) for schema in resource.schemas
+        }
+        self.wrongly_refused: list[int] = []
+        """Positions of clean records that have a dead letter."""
+        self.unexplained: list[int] = []
+        """Positions of bad records that have none (any more)."""
+
+    def row(
+        self,
+        partition: int,
+        position: int,
+        key: bytes,
+        value: bytes | None,
+        *,
+        dead_lettered: bool,
+    ) -> tuple[bool, dict[str, Any] | None]:
+        """
+        Return (whether the record counts, the view's row for `key` after it).
+
+        None for the row: the view does not hold the key.
+        """
+        well_addressed = bool(key) and partition_of(key, self._resource.partitions) == partition
+        record = self._record(key, value) if value is not None and well_addressed else None
+        clean = well_addressed and (value is None or record is not None)
+        if dead_lettered:
+            if clean and self._encodes_back(value):
+                self.wrongly_refused.append(position)
+            return False, None
+        if not clean:
+            self.unexplained.append(position)
+            return False, None
+        if record is None or (self._matches is not None and not self._matches(record)):
+            return True, None
+        kept = self._view.treatments
+        return True, {name: item for name, item in record.items() if name in kept}
+
+    def _record(self, key: bytes, value: bytes) -> dict[str, Any] | None:
+        """Return the record in `value`; None if there is none with this key."""
+        schema = self._schemas.get(int.from_bytes(value[1:5], "big"))
+        if schema is None or value[:1] != b"\x00":
+            return None
+        body = io.BytesIO(value[5:])
+        try:
+            record = fastavro.schemaless_reader(body, schema, None)
+        except Exception:  # noqa: BLE001 (fastavro raises many kinds on bytes that are no record)
+            return None
+        if body.read(1) or not isinstance(record, dict):
+            return None
+        record.pop(META)
+        return record if self._key_of(record) == key else None
+
+    def _encodes_back(self, value: bytes | None) -> bool:
+        """
+        Tell whether `value` is exactly what fastavro writes for what it reads.
+
+        fastavro reads leniently; what it wrote itself is certainly well formed.
+        """
+        if value is None:
+            return True
+        schema = self._schemas[int.from_bytes(value[1:5], "big")]
+        again = io.BytesIO()
+        record = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
+        fastavro.schemaless_writer(again, schema, record)
+        return again.getvalue() == value[5:]
+
+    def _key_of(self, record: Mapping[str, Any]) -> bytes:
+        parts = [record[name] for name in self._resource.key_items]
+        spelled = [part if isinstance(part, int) else str(part) for part in parts]
+        if len(spelled) == 1:
+            return str(spelled[0]).encode()
+        return json.dumps(spelled, ensure_ascii=False, separators=(",", ":")).encode()
