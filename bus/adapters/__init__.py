@@ -1,0 +1,1 @@
+"""One folder per outside system; driver errors are translated here."""

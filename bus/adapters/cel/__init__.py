@@ -1,0 +1,1 @@
+"""CEL engines behind `bus.views.row_filter.FilterCompiler`."""

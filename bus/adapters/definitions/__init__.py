@@ -1,0 +1,1 @@
+"""Organisations, catalog entries and grants as reviewed YAML files (the folder `topics/`)."""

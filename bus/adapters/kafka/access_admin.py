@@ -1,0 +1,159 @@
+"""Accounts, ACLs and quotas."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
+
+from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.adapters.kafka.quotas import set_consumer_byte_rate
+from bus.domain.access import AccessRule, Operation, Resource
+from bus.domain.principal import SCRAM_ITERATIONS
+from bus.errors import BrokerUnavailable
+
+_ADMIN_SECONDS = 30.0
+#: As good as nothing, and low enough to stop a fetch that is parked on the broker.
+_THROTTLED_BYTES_PER_SECOND = 1.0
+
+_RESOURCES = {
+    Resource.TOPIC: ResourceType.TOPIC,
+    Resource.GROUP: ResourceType.GROUP,
+    Resource.TRANSACTIONAL_ID: ResourceType.TRANSACTIONAL_ID,
+    Resource.CLUSTER: ResourceType.BROKER,
+}
+_OPERATIONS = {
+    Operation.READ: AclOperation.READ,
+    Operation.WRITE: AclOperation.WRITE,
+    Operation.DESCRIBE: AclOperation.DESCRIBE,
+    Operation.CREATE: AclOperation.CREATE,
+    Operation.DELETE: AclOperation.DELETE,
+    Operation.ALTER: AclOperation.ALTER,
+    Operation.ALTER_CONFIGS: AclOperation.ALTER_CONFIGS,
+    Operation.DESCRIBE_CONFIGS: AclOperation.DESCRIBE_CONFIGS,
+}
+_RESOURCES_BACK = {value: key for key, value in _RESOURCES.items()}
+_OPERATIONS_BACK = {value: key for key, value in _OPERATIONS.items()}
+
+
+class KafkaAccessAdmin:
+    """See `bus.ports.AccessAdmin`."""
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
+        self._admin = AdminClient(connection.client(), logger=LOGGER)
+
+    def set_password(self, principal: str, password: str) -> None:
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+        self._alter(UserScramCredentialUpsertion(principal, info, password.encode()))
+
+    def remove_account(self, principal: str) -> None:
+        try:
+            self._alter(UserScramCredentialDeletion(principal, ScramMechanism.SCRAM_SHA_512))
+        except BrokerUnavailable as error:
+            if not _is(error, KafkaError.RESOURCE_NOT_FOUND):
+                raise
+
+    def rules(self) -> Mapping[str, frozenset[AccessRule]]:
+        # The stubs ask for text where None means "any".
+        anything = AclBindingFilter(
+            ResourceType.ANY,
+            None,  # type: ignore[arg-type]
+            ResourcePatternType.ANY,
+            None,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        found: dict[str, set[AccessRule]] = defaultdict(set)
+        bindings = self._result(
+            self._admin.describe_acls(anything, request_timeout=_ADMIN_SECONDS), "read ACLs"
+        )
+        for binding in bindings:
+            rule = AccessRule(
+                _RESOURCES_BACK[binding.restype],
+                binding.name,
+                _OPERATIONS_BACK[binding.operation],
+                binding.resource_pattern_type is ResourcePatternType.PREFIXED,
+            )
+            found[binding.principal.removeprefix("User:")].add(rule)
+        return {principal: frozenset(rules) for principal, rules in found.items()}
+
+    def allow(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
+        bindings = list(_bindings(rules))
+        if bindings:
+            for future in self._admin.create_acls(
+                bindings, request_timeout=_ADMIN_SECONDS
+            ).values():
+                self._result(future, "create ACLs")
+
+    def forbid(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
+        filters = [_exactly(binding) for binding in _bindings(rules)]
+        if filters:
+            for future in self._admin.delete_acls(filters, request_timeout=_ADMIN_SECONDS).values():
+                self._result(future, "delete ACLs")
+
+    def throttle(self, principal: str) -> None:
+        set_consumer_byte_rate(self._connection, principal, _THROTTLED_BYTES_PER_SECOND)
+
+    def unthrottle(self, principal: str) -> None:
+        set_consumer_byte_rate(self._connection, principal, None)
+
+    def _alter(
+        self, alteration: UserScramCredentialUpsertion | UserScramCredentialDeletion
+    ) -> None:
+        futures = self._admin.alter_user_scram_credentials(
+            [alteration], request_timeout=_ADMIN_SECONDS
+        )
+        for future in futures.values():
+            self._result(future, f"alter the account {alteration.user}")
+
+    def _result(self, future: Any, doing: str) -> Any:  # noqa: ANN401 (the library types it so)
+        try:
+            return future.result()
+        except KafkaException as error:
+            raise BrokerUnavailable(f"could not {doing}: {error}") from error
+
+
+def _is(error: BrokerUnavailable, code: int) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, KafkaException) and bool(cause.args[0].code() == code)
+
+
+def _bindings(rules: Mapping[str, frozenset[AccessRule]]) -> Iterable[AclBinding]:
+    for principal, allowed in rules.items():
+        for rule in allowed:
+            yield AclBinding(
+                _RESOURCES[rule.resource],
+                rule.name,
+                ResourcePatternType.PREFIXED if rule.prefixed else ResourcePatternType.LITERAL,
+                f"User:{principal}",
+                "*",
+                _OPERATIONS[rule.operation],
+                AclPermissionType.ALLOW,
+            )
+
+
+def _exactly(binding: AclBinding) -> AclBindingFilter:
+    return AclBindingFilter(
+        binding.restype,
+        binding.name,
+        binding.resource_pattern_type,
+        binding.principal,
+        binding.host,
+        binding.operation,
+        binding.permission_type,
+    )

@@ -1,0 +1,176 @@
+"""The router's side of a consumer group."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import structlog
+from confluent_kafka import (
+    OFFSET_END,
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.adapters.kafka.log_reader import UNREADABLE, first_readable
+from bus.errors import BrokerUnavailable
+from bus.ports import (
+    Committed,
+    GroupListener,
+    LostPosition,
+    Partition,
+    ReadFault,
+    Record,
+    UnreadableBatch,
+)
+
+log = structlog.get_logger(__name__)
+
+#: How long to wait for committed positions to be stable before the caller is asked to try again.
+_COMMITTED_SECONDS = 2.0
+#: After the first record of a batch, others that are on their way are waited for this long.
+_LINGER_SECONDS = 0.005
+
+
+class KafkaGroupConsumer:
+    """
+    See `bus.ports.GroupConsumer`.
+
+    Membership is static (KIP-345): `instance` comes back after a crash under the same name, takes
+    its partitions back at once, and fences whatever is left of its former self.
+    """
+
+    def __init__(self, connection: KafkaConnection, *, group: str, instance: str) -> None:
+        self._connection = connection
+        self._group = group
+        self._consumer = Consumer(
+            connection.client(
+                group_id=group,
+                group_instance_id=f"{group}.{instance}",
+                partition_assignment_strategy="cooperative-sticky",
+                session_timeout_ms=10_000,
+                heartbeat_interval_ms=2_000,
+                max_poll_interval_ms=120_000,
+                enable_auto_commit=False,
+                auto_offset_reset="error",
+                isolation_level="read_committed",
+                check_crcs=True,
+                fetch_queue_backoff_ms=20,
+                fetch_wait_max_ms=250,
+                queued_max_messages_kbytes=65_536,
+            ),
+            logger=LOGGER,
+        )
+
+    @property
+    def client(self) -> Consumer:
+        """The client, for the transactional writer to speak in its membership's name."""
+        return self._consumer
+
+    def follow(self, topics: Collection[str], listener: GroupListener) -> None:
+        def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            # Nothing is read before the state of a partition is known: it starts paused, at the
+            # end, so that nothing is fetched in vain.
+            consumer.incremental_assign(
+                [TopicPartition(each.topic, each.partition, OFFSET_END) for each in partitions]
+            )
+            consumer.pause(partitions)
+            listener.assigned([Partition(each.topic, each.partition) for each in partitions])
+
+        def revoked(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            listener.revoked([Partition(each.topic, each.partition) for each in partitions])
+            consumer.incremental_unassign(partitions)
+
+        if topics:
+            self._consumer.subscribe(
+                sorted(topics), on_assign=assigned, on_revoke=revoked, on_lost=revoked
+            )
+        else:
+            self._consumer.unsubscribe()
+
+    def consume(self, most: int, seconds: float) -> tuple[Sequence[Record], Sequence[ReadFault]]:
+        try:
+            messages: list[Message] = self._consumer.consume(1, seconds)
+            if messages and most > 1:
+                messages += self._consumer.consume(most - 1, _LINGER_SECONDS)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"could not consume: {error}") from error
+        records: list[Record] = []
+        faults: dict[Partition, ReadFault] = {}
+        for message in messages:
+            said = message.error()
+            if said is None:
+                records.append(message)
+            elif fault := self._fault(message, said):
+                faults.setdefault(fault.partition, fault)
+        return records, list(faults.values())
+
+    def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, Committed]:
+        if not partitions:
+            return {}
+        asked = [TopicPartition(*partition) for partition in partitions]
+        try:
+            answer = self._consumer.committed(asked, timeout=_COMMITTED_SECONDS)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"committed positions are not known: {error}") from error
+        for each in answer:
+            if each.error is not None:
+                raise BrokerUnavailable(f"committed positions are not known: {each.error}")
+        return {
+            Partition(each.topic, each.partition): Committed(each.offset, each.metadata or "")
+            for each in answer
+            if each.offset != OFFSET_INVALID
+        }
+
+    def ends(self) -> Mapping[Partition, int]:
+        ends: dict[Partition, int] = {}
+        for each in self._consumer.assignment():
+            try:
+                _, end = self._consumer.get_watermark_offsets(each, cached=True)
+            except KafkaException:
+                continue
+            if end >= 0:
+                ends[Partition(each.topic, each.partition)] = end
+        return ends
+
+    def start(self, positions: Mapping[Partition, int]) -> None:
+        mine = {(each.topic, each.partition) for each in self._consumer.assignment()}
+        wanted = [
+            TopicPartition(*partition, position)
+            for partition, position in positions.items()
+            if partition in mine
+        ]
+        if not wanted:
+            return
+        # Giving the partition back and taking it again sets the position without a round trip and
+        # drops whatever was fetched before; a seek can fail while the client is still connecting.
+        self._consumer.incremental_unassign(wanted)
+        self._consumer.incremental_assign(wanted)
+        self._consumer.resume(wanted)
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        mine = {(each.topic, each.partition) for each in self._consumer.assignment()}
+        paused = [TopicPartition(*each) for each in partitions if each in mine]
+        if paused:
+            self._consumer.pause(paused)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _fault(self, message: Message, error: KafkaError) -> ReadFault | None:
+        partition = Partition(message.topic() or "", message.partition() or 0)
+        if error.fatal():
+            raise BrokerUnavailable(f"the consumer cannot go on: {error.str()}")
+        if error.code() in UNREADABLE:
+            start = message.offset() or 0
+            self.pause([partition])
+            end = first_readable(self._connection, f"{self._group}.probe", partition, start)
+            return UnreadableBatch(partition, start, end, f"{error.name()}: {error.str()}")
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+            self.pause([partition])
+            return LostPosition(partition, f"{error.name()}: {error.str()}")
+        # librdkafka goes on by itself after everything else (broker away, leader moved, …).
+        log.warning("consumer error", code=error.name(), reason=error.str())
+        return None

@@ -1,0 +1,269 @@
+"""Reading given partitions, and where logs begin and end."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.errors import AccessDenied, BrokerUnavailable
+from bus.ports import Committed, Partition, Record
+
+_REQUEST_SECONDS = 30.0
+#: A batch with one of these cannot be read, now or later (field-notes: compression bombs).
+UNREADABLE = frozenset(
+    {
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001 (librdkafka's local errors have an underscore)
+        KafkaError._BAD_MSG,  # noqa: SLF001
+        KafkaError._UNDERFLOW,  # noqa: SLF001
+        KafkaError.INVALID_MSG,
+    }
+)
+#: The position is not in the log: going on would be a jump.
+POSITION_LOST = frozenset(
+    {
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    }
+)
+#: What a client hears of a topic in the moments after it was made.
+_NO_LEADER_YET = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._NOENT,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    }
+)
+_LEADER_SECONDS = 10.0
+_LEADER_PAUSE_SECONDS = 0.1
+_END = KafkaError._PARTITION_EOF  # noqa: SLF001
+#: After the first record of a batch, others that are on their way are waited for this long.
+_LINGER_SECONDS = 0.005
+#: How long one look at a position may take before it counts as readable or not.
+_PROBE_SECONDS = 15.0
+
+
+class KafkaLogReaders:
+    """See `bus.ports.LogReaders`; the account must be allowed to use `group`."""
+
+    def __init__(self, connection: KafkaConnection, *, group: str) -> None:
+        self._connection = connection
+        self._group = group
+        self._admin = AdminClient(connection.client(), logger=LOGGER)
+
+    def open(self, starts: Mapping[Partition, int]) -> "KafkaLogReader":
+        return KafkaLogReader(self._connection, self._group, starts)
+
+    def beginnings(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def ends(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def group_positions(
+        self, group: str, partitions: Collection[Partition]
+    ) -> Mapping[Partition, int]:
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*each) for each in partitions])
+        futures = self._admin.list_consumer_group_offsets([asked], request_timeout=_REQUEST_SECONDS)
+        try:
+            answer = futures[group].result().topic_partitions
+        except KafkaException as error:
+            raise BrokerUnavailable(f"positions of {group} are not known: {error}") from error
+        return {
+            Partition(each.topic, each.partition): each.offset
+            for each in answer
+            if each.offset >= 0
+        }
+
+    def _offsets(
+        self, partitions: Collection[Partition], spec: OffsetSpec
+    ) -> Mapping[Partition, int]:
+        """Ask for offsets, again while a topic that has just been made has no leader yet."""
+        deadline = time.monotonic() + _LEADER_SECONDS
+        while True:
+            try:
+                return self._ask(partitions, spec)
+            except KafkaException as error:
+                if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:
+                    raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
+                time.sleep(_LEADER_PAUSE_SECONDS)
+
+    def _ask(self, partitions: Collection[Partition], spec: OffsetSpec) -> Mapping[Partition, int]:
+        if not partitions:
+            return {}
+        futures = self._admin.list_offsets(
+            {TopicPartition(topic, number): spec for topic, number in partitions},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=_REQUEST_SECONDS,
+        )
+        return {
+            Partition(where.topic, where.partition): future.result().offset
+            for where, future in futures.items()
+        }
+
+
+class KafkaLogReader:
+    """See `bus.ports.LogReader`."""
+
+    def __init__(
+        self, connection: KafkaConnection, group: str, starts: Mapping[Partition, int]
+    ) -> None:
+        self._connection = connection
+        self._group = group
+        self._consumer = Consumer(
+            connection.client(
+                group_id=group,
+                enable_auto_commit=False,
+                auto_offset_reset="error",
+                isolation_level="read_committed",
+                check_crcs=True,
+                enable_partition_eof=True,
+                fetch_queue_backoff_ms=20,
+            ),
+            logger=LOGGER,
+        )
+        self._positions = dict(starts)
+        self._assign()
+
+    def read(self, most: int, seconds: float) -> Sequence[Record]:
+        try:
+            # Asked for many at once, the client would wait for all of them.
+            messages = self._consumer.consume(1 if seconds else most, seconds)
+            if messages and seconds:
+                messages += self._consumer.consume(most - 1, _LINGER_SECONDS)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"could not read: {error}") from error
+        records: list[Record] = []
+        for message in messages:
+            partition = Partition(message.topic() or "", message.partition() or 0)
+            offset = message.offset() or 0
+            fault = message.error()
+            if fault is None:
+                self._positions[partition] = offset + 1
+                records.append(message)
+            elif fault.code() == _END:
+                # Markers of transactions take offsets too; the end of the log is beyond them.
+                self._positions[partition] = max(self._positions[partition], offset)
+            elif fault.code() in UNREADABLE:
+                self.seek(
+                    partition, first_readable(self._connection, self._group, partition, offset)
+                )
+            elif fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise AccessDenied(f"{partition.topic} may not be read")
+            elif fault.code() in POSITION_LOST or fault.fatal():
+                raise BrokerUnavailable(f"{partition.topic}/{partition.number}: {fault.str()}")
+        return records
+
+    def position(self, partition: Partition) -> int:
+        return self._positions[partition]
+
+    def seek(self, partition: Partition, position: int) -> None:
+        self._positions[partition] = position
+        self._assign()
+
+    def committed(self) -> Mapping[Partition, Committed]:
+        """Return what the group has committed for these partitions, as far as it has."""
+        asked = [TopicPartition(*each) for each in self._positions]
+        try:
+            answer = self._consumer.committed(asked, timeout=_REQUEST_SECONDS)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"committed positions are not known: {error}") from error
+        return {
+            Partition(each.topic, each.partition): Committed(each.offset, each.metadata or "")
+            for each in answer
+            if each.offset >= 0
+        }
+
+    def commit(self, positions: Mapping[Partition, Committed]) -> None:
+        """Commit positions in the group's name."""
+        offsets = [
+            TopicPartition(*where, committed.position, committed.note)
+            for where, committed in positions.items()
+        ]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"could not commit positions: {error}") from error
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _assign(self) -> None:
+        # Assigning anew drops what was fetched ahead, and works before the client has connected,
+        # when a seek would fail.
+        self._consumer.assign(
+            [TopicPartition(*where, start) for where, start in self._positions.items()]
+        )
+
+
+def first_readable(
+    connection: KafkaConnection, group: str, partition: Partition, start: int
+) -> int:
+    """Return the first position at or after `start` behind the unreadable batch there."""
+    consumer = Consumer(
+        connection.client(
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="error",
+            check_crcs=True,
+            enable_partition_eof=True,
+        ),
+        logger=LOGGER,
+    )
+    try:
+        return _end_of_batch(consumer, partition, start)
+    finally:
+        consumer.close()
+
+
+def _end_of_batch(consumer: Consumer, partition: Partition, start: int) -> int:
+    """
+    Return the end of the unreadable batch that begins at or before `start`.
+
+    The client does not say how many records a batch has that it cannot read. Fetches at ever
+    larger positions find one beyond it, and bisection the first such.
+    """
+    batch = _unreadable_batch(consumer, partition, start)
+    inside, step = start, 1
+    while _unreadable_batch(consumer, partition, inside + step) == batch:
+        inside += step
+        step *= 2
+    outside = inside + step
+    while outside - inside > 1:
+        middle = (inside + outside) // 2
+        if _unreadable_batch(consumer, partition, middle) == batch:
+            inside = middle
+        else:
+            outside = middle
+    return outside
+
+
+def _unreadable_batch(consumer: Consumer, partition: Partition, position: int) -> int | None:
+    """Return where the unreadable batch at `position` begins; None: what is there can be read."""
+    consumer.assign([TopicPartition(*partition, position)])
+    deadline = time.monotonic() + _PROBE_SECONDS
+    while time.monotonic() < deadline:
+        message: Message | None = consumer.poll(0.5)
+        if message is None:
+            continue
+        fault = message.error()
+        if fault is None or fault.code() == _END or fault.code() in POSITION_LOST:
+            return None
+        if fault.code() in UNREADABLE:
+            return message.offset()
+    raise BrokerUnavailable(f"could not look at {partition.topic}/{partition.number}@{position}")

@@ -1,0 +1,166 @@
+"""
+The transactional producer, with the rules that librdkafka's lack of KIP-890 asks for.
+
+After an EndTxn whose outcome is unknown a producer is never used again: a new one with the same
+transactional id ends the old transaction, one way or the other, and fences what is still in flight
+(field-notes.md B1).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.adapters.kafka.group_consumer import KafkaGroupConsumer
+from bus.errors import BrokerUnavailable, TransactionAborted, TransactionUnknown, WriterFenced
+from bus.ports import Committed, GroupConsumer, Headers, Partition
+
+log = structlog.get_logger(__name__)
+
+#: Longer than any batch takes, shorter than readers of read_committed may be held up.
+TRANSACTION_TIMEOUT_MILLISECONDS = 10_000
+#: A call on a transaction that takes longer is taken for lost.
+_CALL_SECONDS = 15.0
+#: How long to go on trying to become the owner of the transactional id.
+_INIT_SECONDS = 60.0
+#: How long the local queue may stay full before the transaction is given up.
+_QUEUE_SECONDS = 10.0
+
+_FENCED = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.TRANSACTION_COORDINATOR_FENCED,
+    }
+)
+
+
+class KafkaTransactionalWriter:
+    """See `bus.ports.TransactionalWriter`."""
+
+    def __init__(self, connection: KafkaConnection, *, transactional_id: str) -> None:
+        self._config = connection.client(
+            transactional_id=transactional_id,
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MILLISECONDS,
+            compression_type="lz4",
+            linger_ms=20,
+            batch_size=1 << 20,
+            # View records are at most a little larger than what the kernel lets in.
+            message_max_bytes=1_100_000,
+            queue_buffering_max_messages=1_000_000,
+            queue_buffering_max_kbytes=256 << 10,
+        )
+        self._producer = self._connect()
+
+    def begin(self) -> None:
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            self._renew()
+            raise TransactionAborted(f"could not begin: {error}") from error
+
+    def write(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        *,
+        headers: Headers | None = None,
+        timestamp: int = 0,
+    ) -> None:
+        deadline = 0.0
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    value,
+                    key,
+                    partition,
+                    timestamp=timestamp,
+                    headers=None if headers is None else list(headers),
+                )
+            except BufferError:
+                now = time.monotonic()
+                deadline = deadline or now + _QUEUE_SECONDS
+                if now > deadline:
+                    raise TransactionAborted("the broker takes nothing off the queue") from None
+                self._producer.poll(0.05)
+            except KafkaException as error:
+                raise TransactionAborted(f"could not write to {topic}: {error}") from error
+            else:
+                return
+
+    def commit(
+        self, positions: Mapping[Partition, Committed], consumer: GroupConsumer | None
+    ) -> None:
+        if consumer is not None:
+            if not isinstance(consumer, KafkaGroupConsumer):
+                raise TypeError("positions belong to a Kafka consumer group")
+            offsets = [
+                TopicPartition(*partition, committed.position, committed.note)
+                for partition, committed in positions.items()
+            ]
+            # Fresh metadata each time: it can go stale without a rebalance (field-notes.md B1.6).
+            membership = consumer.client.consumer_group_metadata()
+            self._call(
+                lambda: self._producer.send_offsets_to_transaction(
+                    offsets, membership, _CALL_SECONDS
+                ),
+                ends=False,
+            )
+        self._call(lambda: self._producer.commit_transaction(_CALL_SECONDS), ends=True)
+
+    def abort(self) -> None:
+        try:
+            self._producer.abort_transaction(_CALL_SECONDS)
+        except KafkaException as error:
+            log.warning("abort failed; a new producer takes over", reason=str(error))
+            self._renew()
+
+    def close(self) -> None:
+        # A destroyed producer leaves its transaction to the coordinator's time-out, or to the next
+        # producer with this id, whichever comes first.
+        self._producer.purge(blocking=False)
+
+    def _call(self, call: Callable[[], None], *, ends: bool) -> None:
+        """Make a call on the transaction until it is through; `ends`: it ends the transaction."""
+        deadline = time.monotonic() + _CALL_SECONDS
+        while True:
+            try:
+                call()
+            except KafkaException as exception:
+                error: KafkaError = exception.args[0]
+                if error.code() in _FENCED:
+                    raise WriterFenced(f"another process took over: {error.str()}") from exception
+                if error.txn_requires_abort():
+                    raise TransactionAborted(f"{error.name()}: {error.str()}") from exception
+                if error.retriable() and time.monotonic() < deadline:
+                    continue
+                log.warning("transaction failed", code=error.name(), reason=error.str())
+                self._renew()
+                if ends:
+                    raise TransactionUnknown(f"{error.name()}: {error.str()}") from exception
+                raise TransactionAborted(f"{error.name()}: {error.str()}") from exception
+            else:
+                return
+
+    def _renew(self) -> None:
+        self._producer.purge(blocking=False)
+        self._producer = self._connect()
+
+    def _connect(self) -> Producer:
+        deadline = time.monotonic() + _INIT_SECONDS
+        while True:
+            producer = Producer(self._config, logger=LOGGER)
+            try:
+                producer.init_transactions(_CALL_SECONDS)
+            except KafkaException as error:
+                log.warning("could not take the transactional id", reason=str(error))
+                if time.monotonic() > deadline:
+                    raise BrokerUnavailable(f"no transactional producer: {error}") from error
+            else:
+                return producer

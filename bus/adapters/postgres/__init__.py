@@ -1,0 +1,1 @@
+"""The control plane's state in Postgres: SQL in files, alembic for its history."""

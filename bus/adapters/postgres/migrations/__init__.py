@@ -1,0 +1,1 @@
+"""alembic's environment and revisions; each revision is a pair of SQL files."""

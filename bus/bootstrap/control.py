@@ -1,0 +1,74 @@
+"""The control process: HTTP, relay, and the watch over fills, expiry and access."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from bus.adapters.avro.codec import AvroEventCodec
+from bus.adapters.avro.compatibility import incompatibilities
+from bus.adapters.kafka.log_reader import KafkaLogReaders
+from bus.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bus.adapters.postgres.catalog_reader import PostgresCatalogReader
+from bus.adapters.postgres.outbox import PostgresOutbox, PostgresRelayLock
+from bus.adapters.postgres.registry import PostgresSchemaRegistry
+from bus.adapters.system_clock import SystemClock
+from bus.bootstrap.catalog import catalog
+from bus.bootstrap.connections import kafka_connection, postgres_settings
+from bus.control.app import make_app
+from bus.control.background import Background
+from bus.domain.access import CONTROL, RELAY_TRANSACTIONAL_ID
+from bus.services.fill_watch import FillWatch
+from bus.services.housekeeping import Housekeeping
+from bus.services.relay import Relay
+from bus.services.state_table import StateTable
+from bus.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ControlParts:
+    """What the control process runs."""
+
+    app: FastAPI
+    background: Background
+
+
+@contextmanager
+def control(settings: Settings) -> Iterator[ControlParts]:
+    """Connect the control plane, and let go of everything at the end."""
+    connection = kafka_connection(settings, CONTROL)
+    codec = AvroEventCodec()
+    clock = SystemClock()
+    readers = KafkaLogReaders(connection, group=f"{CONTROL}.reader")
+    with catalog(settings) as parts:
+        relay = Relay(
+            outbox=PostgresOutbox(parts.postgres),
+            lock=PostgresRelayLock(postgres_settings(settings).dsn.get_secret_value()),
+            connect=lambda: KafkaTransactionalWriter(
+                connection, transactional_id=RELAY_TRANSACTIONAL_ID
+            ),
+            readers=readers,
+            codec=codec,
+            clock=clock,
+        )
+        background = Background(
+            relay=relay,
+            connect_watch=lambda: FillWatch(
+                store=parts.store,
+                changes=parts.changes,
+                state=StateTable(readers, codec),
+                readers=readers,
+                clock=clock,
+            ),
+            housekeeping=Housekeeping(
+                store=parts.store, changes=parts.changes, topics=parts.topics, clock=clock
+            ),
+        )
+        app = make_app(
+            reader=PostgresCatalogReader(parts.postgres),
+            schemas=PostgresSchemaRegistry(parts.postgres),
+            incompatibilities=incompatibilities,
+            not_ready=background.not_ready,
+        )
+        yield ControlParts(app, background)

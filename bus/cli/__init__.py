@@ -1,0 +1,1 @@
+"""The command `onesource`: one module a command group, heavy imports inside the commands."""

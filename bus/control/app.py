@@ -1,0 +1,102 @@
+"""The FastAPI application of the control plane."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bus import metrics
+from bus.control import delivery_routes, registry_routes
+from bus.control.authentication import Authentication
+from bus.control.problems import (
+    PROBLEM_MEDIA_TYPE,
+    RegistryRefusal,
+    Unauthorised,
+    answer_bus_error,
+    answer_registry_refusal,
+    answer_unauthorised,
+)
+from bus.errors import BusError
+from bus.ports import CatalogReader, SchemaRegistry
+from bus.services.catalog_changes import Incompatibilities
+
+log = structlog.get_logger(__name__)
+
+#: Nothing that a client may send here is larger.
+MAX_BODY_BYTES = 2 << 20
+
+
+def make_app(
+    *,
+    reader: CatalogReader,
+    schemas: SchemaRegistry,
+    incompatibilities: Incompatibilities,
+    not_ready: Callable[[], str | None],
+) -> FastAPI:
+    """Return the application; `not_ready` says why the process cannot serve now, None if it can."""
+    app = FastAPI(title="OneSource control", version="1", docs_url=None, redoc_url=None)
+    app.state.reader = reader
+    app.state.schemas = schemas
+    app.state.incompatibilities = incompatibilities
+    app.state.authentication = Authentication(reader)
+    app.add_exception_handler(RegistryRefusal, answer_registry_refusal)
+    app.add_exception_handler(Unauthorised, answer_unauthorised)
+    app.add_exception_handler(BusError, answer_bus_error)
+    app.middleware("http")(_bound_and_count)
+    app.include_router(registry_routes.router)
+    app.include_router(delivery_routes.router)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics_page() -> Response:
+        return Response(generate_latest(metrics.CONTROL_REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/healthz", include_in_schema=False)
+    def healthy() -> Response:
+        return JSONResponse({"status": "alive"})
+
+    @app.get("/readyz", include_in_schema=False)
+    def ready() -> Response:
+        reason = not_ready()
+        if reason is None:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
+
+    return app
+
+
+async def _bound_and_count(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Refuse bodies that are too large or of unknown length, and count every answer."""
+    started = time.perf_counter()
+    length = request.headers.get("content-length")
+    if request.method in ("POST", "PUT") and not _acceptable(length):
+        response: Response = JSONResponse(
+            {"title": "Payload too large", "status": 413, "code": "BODY_TOO_LARGE"},
+            status_code=413,
+            media_type=PROBLEM_MEDIA_TYPE,
+        )
+    else:
+        response = await call_next(request)
+    route = request.scope.get("route")
+    path = getattr(route, "path", "unknown")
+    metrics.HTTP_REQUESTS.labels(path, str(response.status_code)).inc()
+    log.debug(
+        "request",
+        route=path,
+        status=response.status_code,
+        seconds=round(time.perf_counter() - started, 4),
+    )
+    return response
+
+
+def _acceptable(length: str | None) -> bool:
+    return (
+        length is not None
+        and length.isascii()
+        and length.isdigit()
+        and int(length) <= MAX_BODY_BYTES
+    )

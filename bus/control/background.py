@@ -1,0 +1,96 @@
+"""The threads of the control process that are not HTTP."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from bus.errors import BusError, TransientError
+from bus.services import housekeeping
+from bus.services.fill_watch import FillWatch
+from bus.services.housekeeping import Housekeeping
+from bus.services.relay import Relay
+
+log = structlog.get_logger(__name__)
+
+_WATCH_SECONDS = 0.1
+_PAUSE_AFTER_FAILURE_SECONDS = 2.0
+_JOIN_SECONDS = 10.0
+
+
+class Background:
+    """Relay, fill watch and housekeeping, each in its own thread."""
+
+    def __init__(
+        self,
+        *,
+        relay: Relay,
+        connect_watch: Callable[[], FillWatch],
+        housekeeping: Housekeeping,
+    ) -> None:
+        self._relay = relay
+        self._connect_watch = connect_watch
+        self._housekeeping = housekeeping
+        self._ended = threading.Event()
+        self._failed: dict[str, str] = {}
+        self._threads = [
+            threading.Thread(target=self._guard, args=(name, run), name=name, daemon=True)
+            for name, run in (
+                ("relay", self._run_relay),
+                ("fill-watch", self._run_watch),
+                ("housekeeping", self._run_housekeeping),
+            )
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ask the threads to end, and wait for them within a bound."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS)
+
+    def not_ready(self) -> str | None:
+        """Return which thread cannot work and why, None if all can."""
+        for name, reason in self._failed.items():
+            return f"{name}: {reason}"
+        return None
+
+    def _guard(self, name: str, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BusError as error:
+            # An error that no retry helps: the process stays up to say so on /readyz.
+            log.exception("thread ended", thread=name, code=error.code)
+            self._failed[name] = str(error)
+
+    def _run_relay(self) -> None:
+        self._relay.run(ended=self._ended.is_set, pause=self._ended.wait)
+
+    def _run_watch(self) -> None:
+        watch: FillWatch | None = None
+        while not self._ended.is_set():
+            try:
+                watch = watch or self._connect_watch()
+                watch.step()
+                self._failed.pop("fill-watch", None)
+                self._ended.wait(_WATCH_SECONDS)
+            except TransientError as error:
+                self._wait("fill-watch", error)
+
+    def _run_housekeeping(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._housekeeping.step()
+                self._failed.pop("housekeeping", None)
+                self._ended.wait(housekeeping.EVERY_SECONDS)
+            except TransientError as error:
+                self._wait("housekeeping", error)
+
+    def _wait(self, name: str, error: TransientError) -> None:
+        log.warning("waiting", thread=name, code=error.code, reason=str(error))
+        self._failed[name] = str(error)
+        self._ended.wait(_PAUSE_AFTER_FAILURE_SECONDS)
