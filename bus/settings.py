@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     cache: Path | None = None
     """Where the embedded broker's jars are kept."""
     maven_mirror: str | None = None
+    sink_dsn: SecretStr | None = None
+    """The subscriber's own database, for `onesource sink` and `onesource verify`."""
 
 
 class Credentials(BaseModel):

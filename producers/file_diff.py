@@ -7,9 +7,11 @@ file, so memory stays the same however large an edition is; the difference is a 
 
 import hashlib
 import io
+import itertools
 import json
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from producers.record_encoder import RecordEncoder
 DEFAULT_DELETE_SHARE: Final = 0.2
 _BATCH: Final = 10_000
 _DIGEST_BYTES: Final = 16
+_PROGRESS_EVERY: Final = 500
 #: The file is temporary, so nothing is ever synced; the cache is what bounds memory.
 _TABLES: Final = """
 PRAGMA journal_mode = OFF;
@@ -70,6 +73,8 @@ class FileDiff:
         self._file = tempfile.NamedTemporaryFile(prefix="onesource-diff-")  # noqa: SIM115
         self._db = sqlite3.connect(self._file.name, isolation_level=None)
         self._db.executescript(_TABLES)
+        #: How long the last `publish` took to send and be answered.
+        self.sending_seconds = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -161,13 +166,15 @@ class FileDiff:
         *,
         delete_share: float = DEFAULT_DELETE_SHARE,
         confirmed: bool = False,
+        rate: float | None = None,
     ) -> Difference:
         """
         Publish the difference: inserts and updates in the order of the files, then deletes.
 
         Raise `DeletionsNotConfirmed`, before anything is sent, if more than `delete_share` of the
         records would be deleted and that is not `confirmed`; `DeliveryFailed` if the broker does
-        not accept everything. Doing it again sends what is still missing.
+        not accept everything. Doing it again sends what is still missing. `rate` is the most
+        records a second, for a gentle load.
         """
         difference = self.difference()
         if difference.deletes > delete_share * difference.before and not confirmed:
@@ -175,17 +182,20 @@ class FileDiff:
                 f"the edition would delete {difference.deletes} of {difference.before} records, "
                 f"more than {delete_share:.0%}: is it whole? Confirm with --confirm-deletes"
             )
-        sent = 0
-        for key, items in self._upserts():
-            publisher.upsert_encoded(key, items)
-            sent += 1
-            if sent % 1000 == 0:
+        changes = itertools.chain(self._upserts(), ((key, None) for key in self._deletes()))
+        started = time.monotonic()
+        for sent, (key, items) in enumerate(changes):
+            if items is None:
+                publisher.delete_key(key)
+            else:
+                publisher.upsert_encoded(key, items)
+            if rate is not None:
+                time.sleep(max(0.0, started + sent / rate - time.monotonic()))
+            if sent % _PROGRESS_EVERY == 0:
                 on_progress(sent, difference.to_send)
-        for key in self._deletes():
-            publisher.delete_key(key)
-            sent += 1
         publisher.close()
-        on_progress(sent, difference.to_send)
+        self.sending_seconds = time.monotonic() - started
+        on_progress(difference.to_send, difference.to_send)
         return difference
 
     def _upserts(self) -> Iterator[tuple[bytes, bytes]]:

@@ -6,6 +6,7 @@ import typer
 
 from bus.cli import catalog, operate, platform, processes, publish, subscribe
 from bus.cli.console import error_console
+from bus.cli.demo import command as demo_command
 from bus.errors import BusError, ConfigError, Refused, TransientError
 
 EXIT_FAILED = 1
@@ -32,6 +33,8 @@ catalog.add_to(app)
 publish.add_to(app)
 subscribe.add_to(app)
 operate.add_to(app)
+
+demo_command.add_to(app)
 
 
 def main() -> None:

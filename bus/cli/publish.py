@@ -45,6 +45,9 @@ def publish_file(
         float,
         typer.Option(min=0, max=1, help="Ask for confirmation above this share of deletes."),
     ] = 0.2,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="At most so many records a second.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result for machines.")] = False,
     credentials: CredentialsOption = None,
 ) -> None:
@@ -79,8 +82,13 @@ def publish_file(
                     progress,
                     delete_share=delete_share,
                     confirmed=confirm_deletes,
+                    rate=rate,
                 )
-    _print_difference(difference, dry_run=dry_run, as_json=as_json)
+        sending_seconds = diff.sending_seconds
+    if as_json:
+        _print_json(difference, dry_run=dry_run, sending_seconds=sending_seconds)
+    else:
+        _print_difference(difference, dry_run=dry_run)
 
 
 @group.command("record")
@@ -125,19 +133,21 @@ def _object(text: str) -> dict[str, Any]:
     return content
 
 
-def _print_difference(difference: "Difference", *, dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        console.print_json(
-            data={
-                "before": difference.before,
-                "inserts": difference.inserts,
-                "updates": difference.updates,
-                "deletes": difference.deletes,
-                "unchanged": difference.unchanged,
-                "sent": 0 if dry_run else difference.to_send,
-            }
-        )
-        return
+def _print_json(difference: "Difference", *, dry_run: bool, sending_seconds: float) -> None:
+    console.print_json(
+        data={
+            "before": difference.before,
+            "inserts": difference.inserts,
+            "updates": difference.updates,
+            "deletes": difference.deletes,
+            "unchanged": difference.unchanged,
+            "sent": 0 if dry_run else difference.to_send,
+            "sending_seconds": round(sending_seconds, 3),
+        }
+    )
+
+
+def _print_difference(difference: "Difference", *, dry_run: bool) -> None:
     verb = "would send" if dry_run else "sent"
     console.print(
         f"{verb} {difference.to_send} records: {difference.inserts} inserts, "

@@ -1,8 +1,8 @@
 """
 Who may do what in Kafka: least privilege for each principal (design.md §10).
 
-`provider_rules` and `subscriber_rules` follow from the catalog; `SERVICE_RULES` is what the bus's
-own processes need, and no more.
+`organisation_rules` and `subscriber_rules` follow from the catalog; `SERVICE_RULES` is what the
+bus's own processes need, and no more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -123,17 +123,27 @@ SERVICE_RULES: Mapping[str, frozenset[AccessRule]] = {
 }
 
 
-def provider_rules(entries: Iterable[CatalogEntry]) -> dict[str, frozenset[AccessRule]]:
-    """Return, by principal, what the providers of `entries` may do: write their own topics."""
+def organisation_rules(
+    organisations: Iterable[str], entries: Iterable[CatalogEntry]
+) -> dict[str, frozenset[AccessRule]]:
+    """
+    Return, by principal, what active `organisations` may do.
+
+    Each may name consumer groups of its own; a provider may write the source topics of its
+    `entries`, and read them and what was refused of them.
+    """
     rules: dict[str, frozenset[AccessRule]] = {}
+    for code in organisations:
+        principal = provider_principal(code)
+        rules[principal] = _on(
+            Resource.GROUP, group_prefix(principal), Operation.READ, prefixed=True
+        )
     for entry in entries:
         principal = provider_principal(entry.provider)
-        rules[principal] = (
-            rules.get(principal, frozenset())
-            | _on(Resource.TOPIC, entry.source_topic, Operation.WRITE, Operation.READ)
-            | _on(Resource.TOPIC, entry.dead_letter_topic, Operation.READ)
-            | _on(Resource.GROUP, group_prefix(principal), Operation.READ, prefixed=True)
-        )
+        if principal in rules:
+            rules[principal] |= _on(
+                Resource.TOPIC, entry.source_topic, Operation.WRITE, Operation.READ
+            ) | _on(Resource.TOPIC, entry.dead_letter_topic, Operation.READ)
     return rules
 
 

@@ -8,7 +8,7 @@ and the next reconciliation puts it right.
 
 from collections.abc import Mapping
 
-from bus.domain.access import AccessRule, provider_rules, subscriber_rules
+from bus.domain.access import AccessRule, organisation_rules, subscriber_rules
 from bus.domain.principal import Principal, PrincipalKind, make_principal, new_password
 from bus.ports import AccessAdmin, CatalogTransaction
 
@@ -24,13 +24,9 @@ class Access:
     def desired(self, transaction: CatalogTransaction) -> dict[str, frozenset[AccessRule]]:
         """Return what each provider and subscriber may do, by principal."""
         live = transaction.live()
-        active = {code for code, each in live.organisations.items() if each.active}
-        entries = [
-            held.entry
-            for held in live.entries.values()
-            if not held.retired and held.entry.provider in active
-        ]
-        return provider_rules(entries) | subscriber_rules(transaction.subscriptions())
+        active = [code for code, each in live.organisations.items() if each.active]
+        entries = [held.entry for held in live.entries.values() if not held.retired]
+        return organisation_rules(active, entries) | subscriber_rules(transaction.subscriptions())
 
     def cut(self, transaction: CatalogTransaction) -> list[str]:
         """

@@ -94,7 +94,9 @@ class PostgresSink:
             # A new entry version may have made a column wider.
             self._table = self._prepare_table()
         complete = self._loaded.resyncing and self._follower.filled()
-        if changes or complete:
+        # Behind the last record stands the mark of its transaction: once it is quiet, the table
+        # says that it has seen everything, too.
+        if changes or complete or self._follower.positions() != self._loaded.positions:
             self._flush(changes, complete=complete)
         return len(changes)
 

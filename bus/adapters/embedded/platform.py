@@ -96,7 +96,11 @@ class EmbeddedPlatform:
             raise
 
     def process_part(
-        self, name: str, *arguments: str, environment: dict[str, str] | None = None
+        self,
+        name: str,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        may_finish: bool = False,
     ) -> Part:
         """Return a process of our own, `onesource <arguments>`, with its health page on a port."""
         port = self._ports.setdefault(name, free_port(self._port_before(name)))
@@ -111,6 +115,7 @@ class EmbeddedPlatform:
                 "ONESOURCE_LOG_FORMAT": "json",
                 **(environment or {}),
             },
+            may_finish=may_finish,
         )
 
     def save(self) -> None:
