@@ -10,7 +10,14 @@ from enum import StrEnum
 
 from bus.domain import items as item_types
 from bus.domain.items import DataItem, RecordReference, RecordType
-from bus.domain.names import dead_letter_topic, is_code, is_item_name, is_symbol, source_topic
+from bus.domain.names import (
+    dead_letter_topic,
+    is_code,
+    is_item_name,
+    is_symbol,
+    is_type_name,
+    source_topic,
+)
 from bus.domain.record_key import may_be_key
 from bus.domain.share import ItemGroup, Scope, ShareRule
 
@@ -94,6 +101,8 @@ class CatalogEntry:
         """Yield (path of the key, what is wrong there) for everything that forbids publication."""
         if not is_code(self.resource):
             yield ("resource",), f"{self.resource!r} is not a code (lower-case words, hyphens)"
+        if not is_code(self.jurisdiction):
+            yield ("jurisdiction",), f"{self.jurisdiction!r} is not a code (becomes part of topics)"
         if not 1 <= self.partitions <= MAX_PARTITIONS:
             yield ("partitions",), f"must be between 1 and {MAX_PARTITIONS}"
         if self.generation < 1:
@@ -147,8 +156,11 @@ class CatalogEntry:
                         | item_types.FixedType(name=name)
                         | RecordType(name=name)
                     ):
+                        path = ("items", str(index), "type")
+                        if not is_type_name(name):
+                            yield path, f"{name!r} cannot name a type, or is taken by Avro or us"
                         if name in named:
-                            yield ("items", str(index), "type"), f"type name {name!r} stands twice"
+                            yield path, f"type name {name!r} stands twice"
                         named[name] = index
                     case _:
                         pass

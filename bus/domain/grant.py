@@ -96,7 +96,7 @@ def grant_faults(
             f"{provider.zone} one",
         )
     if grant.mode not in entry.delivery_modes:
-        yield Fault("MODE_NOT_OFFERED", "mode", f"the entry does not offer {grant.mode!r}")
+        yield Fault("MODE_NOT_OFFERED", "mode", f"the entry does not offer `{grant.mode}`")
     if len((grant.row_filter or "").encode()) > MAX_FILTER_BYTES:
         yield Fault("FILTER_INVALID", "rows", f"longer than {MAX_FILTER_BYTES} bytes")
     yield from _item_faults(grant, entry)
@@ -118,7 +118,7 @@ def _item_faults(grant: Grant, entry: CatalogEntry) -> Iterator[Fault]:
             yield Fault(
                 "TREATMENT_NOT_AVAILABLE",
                 f"items.{name}",
-                f"treatment {treatment!r} is not available yet; use `keep`, or leave the item out",
+                f"treatment `{treatment}` is not available yet; use `keep`, or leave the item out",
             )
         yield from _class_faults(grant, entry, name)
 

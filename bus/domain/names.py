@@ -22,6 +22,13 @@ CEL_RESERVED = frozenset(
     loop map namespace null null_type package return string this true type uint var void while
     """.split()
 )
+#: Names of types in Avro, and in the schemas that the bus makes: no type of an item is called so.
+TYPE_NAMES_TAKEN = frozenset(
+    """
+    null boolean int long float double bytes string array enum error fixed map record union
+    EventId Mark Record SourceMeta View ViewMeta
+    """.split()
+)
 #: The first field of every record belongs to the bus.
 META = "meta"
 #: How the columns begin that the bus adds to a subscriber's tables.
@@ -55,6 +62,11 @@ def is_item_name(text: str) -> bool:
 def is_symbol(text: str) -> bool:
     """Tell whether `text` may be an enum symbol or the name of a nested field: an Avro name."""
     return _SYMBOL.fullmatch(text) is not None
+
+
+def is_type_name(text: str) -> bool:
+    """Tell whether `text` may name a type inside an item: an Avro name that is still free."""
+    return is_symbol(text) and text not in TYPE_NAMES_TAKEN
 
 
 def source_topic(jurisdiction: str, provider: str, resource: str, generation: int) -> str:

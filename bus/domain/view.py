@@ -94,7 +94,8 @@ def widens(old: View, new: View) -> bool:
     tell in general which of two CEL expressions allows more.
     """
     return (
-        (old.resource, old.generation) == (new.resource, new.generation)
+        (old.jurisdiction, old.resource, old.generation)
+        == (new.jurisdiction, new.resource, new.generation)
         and (new.row_filter is None or new.row_filter == old.row_filter)
         and all(new.treatments.get(item) == how for item, how in old.treatments.items())
     )

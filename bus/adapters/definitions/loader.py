@@ -79,35 +79,34 @@ class _Loading:
         self.files: dict[tuple[str, str], tuple[YamlFile, tuple[str, ...]]] = {}
 
     def load(self, folder: Path) -> None:
-        path = folder / ORGANISATIONS_FILE
-        if not path.is_file():
-            self.faults.append(f"{path}: there is no such file; it names the organisations")
-            return
-        parsed = self._parse(path, OrganisationsFile)
-        if parsed is None:
-            return
-        file, organisations = parsed
-        for index, each in enumerate(organisations.organisations):
-            if self._claim("organisation", each.code, file, ("organisations", str(index))):
-                self.organisations[each.code] = each.organisation(organisations.jurisdiction)
+        jurisdiction = self._load_organisations(folder / ORGANISATIONS_FILE)
         for resource_file in sorted(folder.glob("*.yaml")):
             if resource_file.name != ORGANISATIONS_FILE:
-                self._load_resource(resource_file, organisations.jurisdiction)
+                self._load_resource(resource_file, jurisdiction)
         for grant_file in sorted((folder / GRANTS_FOLDER).rglob("*.yaml")):
             self._load_grant(grant_file)
+
+    def _load_organisations(self, path: Path) -> str:
+        """Return the jurisdiction; nothing, and a fault, if the file does not say."""
+        if not path.is_file():
+            self.faults.append(f"{path}: there is no such file; it names the organisations")
+            return ""
+        parsed = self._parse(path, OrganisationsFile)
+        if parsed is None:
+            return ""
+        file, model = parsed
+        for index, each in enumerate(model.organisations):
+            if self._claim("organisation", each.code, file, ("organisations", str(index))):
+                self.organisations[each.code] = each.organisation(model.jurisdiction)
+        return model.jurisdiction
 
     def _load_resource(self, path: Path, jurisdiction: str) -> None:
         parsed = self._parse(path, ResourceFile)
         if parsed is None:
             return
         file, model = parsed
-        try:
-            entry = model.entry(jurisdiction)
-        except ValueError as error:
-            self.faults.append(file.fault(("items",), str(error)))
-            return
         if self._claim("entry", model.resource, file):
-            self.entries[model.resource] = entry
+            self.entries[model.resource] = model.entry(jurisdiction)
 
     def _load_grant(self, path: Path) -> None:
         parsed = self._parse(path, GrantFile)
@@ -141,20 +140,17 @@ class _Loading:
 
 def _form_faults(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for fault in error.errors():
-        message = fault["msg"]
-        match fault["type"]:
-            case "missing":
-                message = "this key is missing"
-            case "extra_forbidden":
-                message = "there is no such key"
-            case _:
-                pass
-        # pydantic names the branch of a union in the path; the file has no such key.
-        key = tuple(part for part in fault["loc"] if not _is_branch(part))
+        message = _FORM_MESSAGES.get(fault["type"], fault["msg"]).removeprefix("Value error, ")
+        # pydantic puts into the path what the file does not have: the branch of a union (see
+        # `models._form`), and that a fault is about a key.
+        key = tuple(part for part in fault["loc"] if part not in _NOT_IN_THE_FILE)
         yield key, message
 
 
-def _is_branch(part: str | int) -> bool:
-    return isinstance(part, str) and (
-        part.endswith("Model") or part in {"str", "list[str]"} or part.startswith("dict[")
-    )
+_NOT_IN_THE_FILE = ("(plain)", "(mapping)", "[key]")
+_FORM_MESSAGES = {
+    "missing": "this key is missing",
+    "extra_forbidden": "there is no such key",
+    "model_type": "a mapping is wanted here",
+    "dict_type": "a mapping is wanted here",
+}

@@ -8,7 +8,7 @@ key. What the values mean is checked by the domain (`CatalogEntry.faults`, `gran
 import datetime as dt
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from bus.domain import items as item_types
 from bus.domain.entry import CatalogEntry, Category, DeliveryMode
@@ -20,8 +20,14 @@ from bus.domain.view import Treatment
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Code = Annotated[str, Field(min_length=1, max_length=48)]
+_COMPLEX = "decimal, enum, fixed, array, map, record, nullable"
 # Enumerations are written as their values; everything else is taken as it stands.
 _ENUM = Field(strict=False)
+
+
+def _form(value: object) -> str:
+    """Tell by which branch of a union `value` is judged; no key of a file is in brackets."""
+    return "(mapping)" if isinstance(value, dict | BaseModel) else "(plain)"
 
 
 class _Model(BaseModel):
@@ -131,8 +137,20 @@ class ComplexTypeModel(_Model):
     fields: list[FieldModel] | None = None
     nullable: "TypeModel | None" = None
 
+    @model_validator(mode="after")
+    def _one_type(self) -> "ComplexTypeModel":
+        given = sorted(key for key, value in self if value is not None and key != "fields")
+        if len(given) != 1:
+            raise ValueError(f"a type needs exactly one of {_COMPLEX}, not {given}")
+        if (self.fields is not None) != (self.record is not None):
+            raise ValueError("`record` and `fields` go together")
+        return self
 
-TypeModel: TypeAlias = str | ComplexTypeModel
+
+TypeModel: TypeAlias = Annotated[
+    Annotated[str, Tag("(plain)")] | Annotated[ComplexTypeModel, Tag("(mapping)")],
+    Discriminator(_form),
+]
 
 
 class ItemModel(_Model):
@@ -148,7 +166,7 @@ class ItemModel(_Model):
     reference: bool = False
 
     def item(self) -> DataItem:
-        """Return the domain value; raise ValueError naming what is wrong with the type."""
+        """Return the domain value."""
         item_type = item_type_of(self.type, self.name)
         return DataItem(
             name=self.name,
@@ -180,7 +198,7 @@ class ResourceFile(_Model):
     items: list[ItemModel]
 
     def entry(self, jurisdiction: str) -> CatalogEntry:
-        """Return the domain value; raise ValueError naming an item whose type is wrong."""
+        """Return the domain value."""
         return CatalogEntry(
             resource=self.resource,
             jurisdiction=jurisdiction,
@@ -218,7 +236,11 @@ class GrantFile(_Model):
     purpose: Annotated[Purpose, _ENUM]
     duty: Text
     rows: Text | None = None
-    items: list[str] | dict[str, Annotated[Treatment, _ENUM]]
+    items: Annotated[
+        Annotated[list[str], Tag("(plain)")]
+        | Annotated[dict[str, Annotated[Treatment, _ENUM]], Tag("(mapping)")],
+        Discriminator(_form),
+    ]
     """Names (kept as they are), or names with a treatment."""
     mode: Annotated[DeliveryMode, _ENUM]
     valid_from: dt.date
@@ -251,15 +273,7 @@ def item_type_of(model: TypeModel, name: str) -> ItemType:
             return item_types.Scalar(model)
         except ValueError:
             return item_types.RecordReference(model)
-    given = {key for key, value in model if value is not None and key != "fields"}
-    if len(given) != 1:
-        raise ValueError(f"{name}: a type needs exactly one of {_COMPLEX}, not {sorted(given)}")
-    if (model.fields is not None) != (model.record is not None):
-        raise ValueError(f"{name}: `record` and `fields` go together")
     return _complex_type(model, name)
-
-
-_COMPLEX = "decimal, enum, fixed, array, map, record, nullable"
 
 
 def _complex_type(model: ComplexTypeModel, name: str) -> ItemType:

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
+from typing_extensions import override
 
 from bus.errors import DefinitionInvalid
 
 #: A definition is text that people review; more than this is a mistake.
 MAX_FILE_BYTES = 1 << 20
+#: Aliases of aliases make a small file endless.
+MAX_KEYS = 100_000
 
 KeyPath: TypeAlias = tuple[str, ...]
 
@@ -32,13 +35,25 @@ class YamlFile:
         return f"{self.path}:{self.lines.get(known, 1)}: {'.'.join(path) or '(file)'}: {message}"
 
 
+class _Loader(yaml.SafeLoader):
+    """A safe loader that says where a value stands that cannot be one (a 45th of January)."""
+
+    @override
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            problem = f"{node.value!r} is no value: {error}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
+
 def read_yaml(path: Path) -> YamlFile:
     """Return the file at `path`; raise `DefinitionInvalid` if it is not YAML as we accept it."""
     try:
         raw = path.read_bytes()
         if len(raw) > MAX_FILE_BYTES:
             raise DefinitionInvalid([f"{path}:1: larger than {MAX_FILE_BYTES} bytes"])
-        loader = yaml.SafeLoader(raw.decode("utf-8"))
+        loader = _Loader(raw.decode("utf-8"))
         node = loader.get_single_node()
         lines: dict[KeyPath, int] = {}
         if node is None:
@@ -47,9 +62,13 @@ def read_yaml(path: Path) -> YamlFile:
             if duplicate:
                 raise DefinitionInvalid([f"{path}:{line}: {'.'.join(key)}: the key stands twice"])
             lines[key] = line
+            if len(lines) > MAX_KEYS:
+                raise DefinitionInvalid([f"{path}:1: more than {MAX_KEYS} keys and list entries"])
         content = loader.construct_document(node)
     except UnicodeDecodeError as error:
         raise DefinitionInvalid([f"{path}:1: not UTF-8 text ({error.reason})"]) from error
+    except RecursionError as error:
+        raise DefinitionInvalid([f"{path}:1: nested too deeply"]) from error
     except OSError as error:
         raise DefinitionInvalid([f"{path}: cannot be read ({error.strerror})"]) from error
     except yaml.YAMLError as error:
@@ -75,4 +94,4 @@ def _syntax_fault(path: Path, error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{path}:{mark.line + 1}:{mark.column + 1}: not valid YAML: {error.problem}"
-    return f"{path}:1: not valid YAML: {error}"
+    return f"{path}:1: not valid YAML: {' '.join(str(error).split())}"
