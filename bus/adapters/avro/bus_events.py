@@ -45,9 +45,13 @@ def decode_event(data: bytes) -> tuple[str, dict[str, Any]]:
     if name is None:
         raise ContractError("not an event of the bus, or written by a newer release")
     _, schema = _schemas()[name]
-    event = fastavro.schemaless_reader(io.BytesIO(data[_PREFIX_BYTES:]), schema, None)
-    if not isinstance(event, dict):
-        raise ContractError(f"{name} is not a record")
+    body = io.BytesIO(data[_PREFIX_BYTES:])
+    try:
+        event = fastavro.schemaless_reader(body, schema, None)
+    except (EOFError, IndexError, OverflowError, ValueError) as error:
+        raise ContractError(f"these are no bytes of a {name}: {error!r}") from error
+    if not isinstance(event, dict) or body.read(1):
+        raise ContractError(f"these are more than the bytes of a {name}")
     return name, event
 
 

@@ -15,6 +15,7 @@ from bus.domain.policy import (
 )
 from bus.domain.router_state import Phase, RouterState
 from bus.domain.view import Treatment, View
+from bus.errors import ContractError
 from bus.ports import BusEvent
 
 _NAMES = {
@@ -79,7 +80,9 @@ def _view_policy(record: Mapping[str, Any]) -> ViewPolicy:
             resource=record["resource"],
             generation=record["generation"],
             row_filter=record["row_filter"],
-            treatments={item: Treatment(how) for item, how in sorted(record["treatments"].items())},
+            treatments={
+                item: _treatment(how) for item, how in sorted(record["treatments"].items())
+            },
         ),
         incarnation=record["incarnation"],
         topic=record["topic"],
@@ -88,3 +91,10 @@ def _view_policy(record: Mapping[str, Any]) -> ViewPolicy:
             each["writer_schema_id"]: each["view_schema_id"] for each in record["projections"]
         },
     )
+
+
+def _treatment(text: str) -> Treatment:
+    try:
+        return Treatment(text)
+    except ValueError as error:
+        raise ContractError(f"{error}: written by a newer release") from error

@@ -30,6 +30,9 @@ _TYPES: Mapping[FilterType, cel.Type] = {
 }
 
 
+_MAY_HOLD_BYTES = frozenset({FilterType.BYTES, FilterType.LIST, FilterType.MAP, FilterType.DYN})
+
+
 def compile_filter(expression: str, types: Mapping[str, FilterType]) -> RowFilter:
     """
     Compile `expression` over items of these `types` (a `FilterCompiler`).
@@ -61,6 +64,7 @@ class _CelFilter:
         self._evaluate = program.eval
         self._items = _items_read(expression) & types.keys()
         self._dynamic = tuple(name for name in self._items if types[name] is FilterType.DYN)
+        self._binary = tuple(name for name in self._items if types[name] in _MAY_HOLD_BYTES)
         self._variant = lru_cache(maxsize=64)(self._compile_variant)
 
     @property
@@ -73,7 +77,10 @@ class _CelFilter:
             timed = [name for name in self._dynamic if isinstance(values[name], dt.datetime)]
             if timed:
                 evaluate = self._variant(frozenset(timed)).eval
-        result = evaluate(data={name: values[name] for name in self._items}).value()
+        data = {name: values[name] for name in self._items}
+        for name in self._binary:
+            data[name] = _uncut(data[name])
+        result = evaluate(data=data).value()
         # An error is a value too, and its text is what `value()` returns.
         return result if isinstance(result, bool) else None
 
@@ -88,6 +95,19 @@ class _CelFilter:
         variables.update(dict.fromkeys(timed, cel.Type.TIMESTAMP))
         environment = cel.NewEnv(variables=variables)
         return environment.compile(self._expression, disable_check=True)
+
+
+def _uncut(value: object) -> object:
+    """Return `value` with bytearrays for bytes: the engine cuts `bytes` off at the first zero."""
+    match value:
+        case bytes():
+            return bytearray(value)
+        case list():
+            return [_uncut(each) for each in value]
+        case dict():
+            return {key: _uncut(each) for key, each in value.items()}
+        case _:
+            return value
 
 
 def _items_read(expression: str) -> frozenset[str]:

@@ -15,6 +15,8 @@ import celpy
 from celpy import celtypes
 from celpy.evaluation import CELEvalError
 
+from bus.adapters.cel.cel_operators import OPERATORS
+
 _REMEMBERED = 100_000
 
 
@@ -27,7 +29,7 @@ def row_predicate(expression: str) -> Callable[[Mapping[str, Any]], bool]:
     environment = celpy.Environment()
     tree = environment.compile(expression)
     read = frozenset(str(child) for ident in tree.find_data("ident") for child in ident.children)
-    program = environment.program(tree)
+    program = environment.program(tree, functions=OPERATORS)
     # Many records agree in the few items that a filter reads.
     known: dict[tuple[object, ...], bool] = {}
 
@@ -50,7 +52,8 @@ def row_predicate(expression: str) -> Callable[[Mapping[str, Any]], bool]:
 def _evaluate(program: celpy.Runner, values: Mapping[str, Any]) -> bool:
     try:
         result = program.evaluate({name: _cel(value) for name, value in values.items()})
-    except CELEvalError:
+    except (CELEvalError, ArithmeticError):
+        # The second: not all of what Python's numbers refuse is an error value in cel-python.
         return False
     return isinstance(result, celtypes.BoolType | bool) and bool(result)
 
