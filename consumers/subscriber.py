@@ -13,6 +13,7 @@ what did not come in between is not in the view.
 
 import datetime as dt
 import json
+from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -23,7 +24,7 @@ from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.system_clock import SystemClock
 from bus.domain.names import group_prefix, subscription_principal
 from bus.errors import BrokerUnavailable
-from bus.ports import Clock, Committed, Partition
+from bus.ports import Clock, Committed, Partition, Record
 from consumers.change import Change, ChangeKind
 from consumers.descriptor import Descriptor
 from consumers.view_decoder import ViewDecoder
@@ -69,8 +70,10 @@ class Subscriber:
         self._from_start = from_start
         self._remember = remember
         self._resyncing = False
+        self._restarting = False
         self._remembered_at = self._clock.monotonic()
         self._done: dict[Partition, int] = {}
+        self._read: deque[Record] = deque()
         self._begun = False
 
     @property
@@ -86,19 +89,31 @@ class Subscriber:
     def poll(self, seconds: float) -> Iterator[Change]:
         """Yield the changes that are there, waiting at most `seconds` for the first."""
         if not self._begun:
+            self._begin()
             self._begun = True
-            yield from self._begin()
         if self._follower.moved():
-            yield from self._restart()
-        for record in self._follower.read(_BATCH, seconds):
+            self._restarting = True
+        if self._restarting:
+            self._restart()
+            yield self._mark(ChangeKind.RESYNC_STARTED)
+        if not self._read:
+            self._read.extend(self._follower.read(_BATCH, seconds))
+        while self._read:
+            if self._follower.moved():
+                # What was read ahead may not be ours any more (design.md §10).
+                self._restarting = True
+                return
+            record = self._read[0]
             yield self._decoder.change(record, self.descriptor)
-            # Only now, because the caller has asked for the next one.
+            # Only now, because the caller has asked for the next one; a caller that stops in the
+            # middle gets the same one when it asks again.
+            self._read.popleft()
             partition = Partition(record.topic() or "", record.partition() or 0)
             self._done[partition] = (record.offset() or 0) + 1
             self._remember_now_and_then()
         if self._resyncing and self._follower.filled():
-            self._resyncing = False
             yield self._mark(ChangeKind.RESYNC_ENDED)
+            self._resyncing = False
             self._commit()
         self._remember_now_and_then()
 
@@ -119,28 +134,34 @@ class Subscriber:
     ) -> None:
         self.close()
 
-    def _begin(self) -> Iterator[Change]:
+    def _begin(self) -> None:
         """Start where we stopped; from the beginning the first time; again after too long."""
         if not self._remember and not self._from_start:
             self._follower.open(self._readers.ends(self.descriptor.topic_partitions))
             return
         reader = self._follower.open()
         remembered = {} if self._from_start else reader.committed()
-        note = json.loads(next(iter(remembered.values())).note) if remembered else {}
+        # Positions that were committed by other means have no note: then nothing is known of them.
+        noted = next((each.note for each in remembered.values()), "")
+        note = json.loads(noted) if noted else {}
         # Deletes from before the replay window are gone from the topic: only the whole view tells.
         window = dt.timedelta(days=self.descriptor.replay_window_days)
         if not note or self._clock.now() - dt.datetime.fromisoformat(note["at"]) > window:
-            yield from self._restart()
+            self._restarting = True
             return
         self._resyncing = note["resyncing"]
         for partition, found in remembered.items():
             reader.seek(partition, found.position)
+            # So that the next note stands at every partition.
+            self._done[partition] = found.position
 
-    def _restart(self) -> Iterator[Change]:
+    def _restart(self) -> None:
         self._done.clear()
+        self._read.clear()
         self._follower.open()
         self._resyncing = True
-        yield self._mark(ChangeKind.RESYNC_STARTED)
+        # Not before, because opening may fail and be tried again.
+        self._restarting = False
 
     def _mark(self, kind: ChangeKind) -> Change:
         return Change(kind=kind, key="", record=None, meta=None, subscription=self.descriptor)

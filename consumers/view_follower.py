@@ -79,7 +79,8 @@ class ViewFollower:
             records = reader.read(most, seconds)
         except AccessDenied:
             now = self._clock.monotonic()
-            self._refused_since = self._refused_since or now
+            if self._refused_since is None:
+                self._refused_since = now
             if now - self._refused_since > _ACCESS_SECONDS:
                 raise
             return ()

@@ -6,10 +6,12 @@ column. A file that was cut off is refused rather than taken for an edition with
 """
 
 import csv
+import decimal
 import gzip
 import io
 import json
 import lzma
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,7 +88,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
         raise EditionInvalid(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise EditionInvalid(f"{path}: this is a folder") from None
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
+    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         raise EditionInvalid(f"{path}: the file cannot be read to its end ({error})") from error
 
 
@@ -160,9 +162,8 @@ def _row(
     for column, (name, cell) in enumerate(zip(header, row, strict=True), start=1):
         try:
             record[name] = from_text(nodes[name], cell)
-        except (ValueError, KeyError) as error:
-            reason = str(error) if isinstance(error, ValueError) else "not a boolean"
-            raise EditionInvalid(f"{path}:{line}: column {column} ({name}): {reason}") from error
+        except ValueError as error:
+            raise EditionInvalid(f"{path}:{line}: column {column} ({name}): {error}") from error
     return record
 
 
@@ -174,7 +175,12 @@ def _read_ndjson(path: Path, text: IO[str], schema: Node) -> Iterator[EditionRow
         empty = False
         try:
             content = json.loads(
-                line, parse_constant=_no_constant, object_pairs_hook=_no_duplicates
+                # Behind the line end a column would be one of the next line.
+                line.rstrip(),
+                # A float would lose digits of a decimal item.
+                parse_float=decimal.Decimal,
+                parse_constant=_no_constant,
+                object_pairs_hook=_no_duplicates,
             )
             if not isinstance(content, dict):
                 raise EditionInvalid(f"{path}:{number}: an object is wanted on each line")

@@ -20,7 +20,7 @@ from typing import Final, Self, TypeAlias
 
 import fastavro
 
-from bus.errors import DeletionsNotConfirmed, NotFound, RecordInvalid
+from bus.errors import DeletionsNotConfirmed, MalformedRecord, NotFound, RecordInvalid
 from bus.ports import LogReaders, Partition, Record
 from producers.edition import OnRead, read_edition
 from producers.publisher import Publisher
@@ -217,12 +217,14 @@ class FileDiff:
 
     def _take_current(self, record: Record, older: "_OlderSchemas") -> None:
         key, value = record.key(), record.value()
-        items = None if value is None else older.items(value)
-        if items is None:
-            # A delete, or bytes of ours that the bus will have refused: not in the state.
+        if value is None:
             self._db.execute("DELETE FROM current WHERE key = ?", (key,))
-        else:
-            self._db.execute("INSERT OR REPLACE INTO current VALUES (?, ?)", (key, _digest(items)))
+            return
+        # Bytes of ours that the bus will have refused equal nothing: views may still hold what the
+        # key was before, so it has to be sent again, or deleted.
+        items = older.items(value)
+        digest = b"" if items is None else _digest(items)
+        self._db.execute("INSERT OR REPLACE INTO current VALUES (?, ?)", (key, digest))
 
 
 class _OlderSchemas:
@@ -235,10 +237,10 @@ class _OlderSchemas:
 
     def items(self, value: bytes) -> bytes | None:
         """Return the items of `value` as this entry version writes them; None if they are none."""
-        items = self._encoder.items_of(value)
-        if items is not None:
-            return items
         try:
+            items = self._encoder.items_of(value)
+            if items is not None:
+                return items
             schema_id = int.from_bytes(value[1:5], "big")
             if schema_id not in self._parsed:
                 self._parsed[schema_id] = fastavro.parse_schema(
@@ -247,7 +249,7 @@ class _OlderSchemas:
             record = fastavro.schemaless_reader(
                 io.BytesIO(value[5:]), self._parsed[schema_id], None
             )
-        except (ValueError, LookupError, EOFError, NotFound):
+        except (ValueError, LookupError, EOFError, ArithmeticError, NotFound, MalformedRecord):
             return None
         if not isinstance(record, dict):
             return None

@@ -9,6 +9,8 @@ import base64
 import binascii
 import datetime as dt
 import decimal
+import math
+import struct
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -34,8 +36,7 @@ def check_value(node: Node, path: str, value: object, depth: int = 1) -> object:
         case Kind.INT | Kind.LONG:
             return _check_integer(node, path, value)
         case Kind.FLOAT | Kind.DOUBLE:
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            return _expect(number, path, value, "a number", value)
+            return _check_number(node, path, value)
         case Kind.BYTES | Kind.FIXED:
             return _check_bytes(node, path, value)
         case Kind.STRING:
@@ -55,15 +56,37 @@ def _check_integer(node: Node, path: str, value: object) -> object:
             plain = isinstance(value, dt.date) and not isinstance(value, dt.datetime)
             return _expect(plain, path, value, "a date", value)
         case "timestamp-millis" | "timestamp-micros":
-            aware = isinstance(value, dt.datetime) and value.tzinfo is not None
-            return _expect(aware, path, value, "a time with its time zone", value)
+            return _check_timestamp(path, value)
         case "time-millis" | "time-micros":
-            return _expect(isinstance(value, dt.time), path, value, "a time of day", value)
+            plain = isinstance(value, dt.time) and value.tzinfo is None
+            return _expect(plain, path, value, "a time of day without time zone", value)
         case _:
             bound = _INT if node.kind is Kind.INT else _LONG
             whole = isinstance(value, int) and not isinstance(value, bool)
             fits = whole and isinstance(value, int) and -bound <= value < bound
             return _expect(fits, path, value, f"a whole number of {bound.bit_length()} bits", value)
+
+
+def _check_timestamp(path: str, value: object) -> object:
+    wanted = "a time with its time zone, in UTC within the years 1 to 9999"
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
+        return _refuse(path, value, wanted)
+    try:
+        return value.astimezone(dt.UTC)
+    except OverflowError:
+        return _refuse(path, value, wanted)
+
+
+def _check_number(node: Node, path: str, value: object) -> object:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return _refuse(path, value, "a number")
+    single = node.kind is Kind.FLOAT
+    try:
+        # fastavro would make an infinity of what is too large for single precision.
+        struct.pack("<f" if single else "<d", value)
+    except (OverflowError, struct.error):
+        return _refuse(path, value, f"a number of {'single' if single else 'double'} precision")
+    return value
 
 
 def _check_bytes(node: Node, path: str, value: object) -> object:
@@ -82,6 +105,8 @@ def _check_decimal(node: Node, path: str, value: object) -> object:
         return _expect(False, path, value, wanted, value)
     _, digits, exponent = value.as_tuple()
     after_point = max(0, -int(exponent))
+    if not value and after_point <= node.scale:
+        return decimal.Decimal(0)
     total = len(digits) + max(0, int(exponent)) + node.scale - after_point
     return _expect(
         after_point <= node.scale and total <= node.precision, path, value, wanted, value
@@ -167,7 +192,9 @@ def from_text(node: Node, text: str) -> object:
         case Kind.STRING | Kind.ENUM:
             return text
         case Kind.BOOLEAN:
-            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+            if text.lower() not in _BOOLEANS:
+                raise ValueError("not a boolean")
+            return _BOOLEANS[text.lower()]
         case Kind.INT | Kind.LONG if node.logical is None:
             return int(text)
         case Kind.FLOAT | Kind.DOUBLE:
@@ -182,8 +209,9 @@ def from_json(node: Node, value: Any) -> Any:  # noqa: ANN401 (JSON)
     """
     Return what a JSON value says for an item of the type `node`; nested values too.
 
-    Dates and times are ISO 8601 text, decimals text or numbers, bytes base64. What does not fit is
-    returned as it is, for `check_value` to refuse by name, or raises ValueError.
+    Dates and times are ISO 8601 text, decimals text or numbers, bytes base64. Numbers with a point
+    may come as `Decimal`, so that none of their digits is lost. What does not fit is returned as it
+    is, for `check_value` to refuse by name, or raises ValueError.
     """
     match node.kind:
         case Kind.UNION:
@@ -199,6 +227,10 @@ def from_json(node: Node, value: Any) -> Any:  # noqa: ANN401 (JSON)
                 return base64.b64decode(value, validate=True)
             except binascii.Error as error:
                 raise ValueError(f"not base64: {error}") from error
+        case Kind.FLOAT | Kind.DOUBLE if isinstance(value, decimal.Decimal):
+            if math.isinf(number := float(value)):
+                raise ValueError(f"{value} is too large for a number")
+            return number
         case Kind.ARRAY if isinstance(value, list):
             return [from_json(node.children[0], each) for each in value]
         case Kind.MAP if isinstance(value, dict):
@@ -220,6 +252,7 @@ def _decimal(value: object) -> decimal.Decimal:
         raise ValueError(f"not a decimal: {value!r}") from None
 
 
+_BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False}
 _TIMES: Final[Mapping[str, Callable[[str], object]]] = {
     "date": dt.date.fromisoformat,
     "time-millis": dt.time.fromisoformat,

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -192,7 +193,7 @@ class Publisher:
                     value,
                     key,
                     headers=list(headers) if headers else None,
-                    on_delivery=self._delivered,
+                    on_delivery=partial(self._delivered, kind),
                 )
             except BufferError:
                 # Back-pressure: the caller waits for the broker instead of filling memory.
@@ -204,11 +205,11 @@ class Publisher:
             else:
                 break
         self._producer.poll(0)
-        metrics.PUBLISHED.labels(self.publication.resource, kind).inc()
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+    def _delivered(self, kind: str, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self._accepted += 1
+            metrics.PUBLISHED.labels(self.publication.resource, kind).inc()
             return
         self._failed += 1
         metrics.PUBLISH_FAILURES.labels(self.publication.resource).inc()

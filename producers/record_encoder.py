@@ -12,12 +12,13 @@ from bus.domain.names import META
 from bus.domain.record_key import KEY_MAX_BYTES, KeyPart, record_key
 from bus.errors import RecordInvalid
 from bus.views.plan import MAX_VALUE_BYTES, PREFIX_BYTES
-from bus.views.schema_tree import parse_schema
+from bus.views.schema_tree import Kind, Node, parse_schema
 from bus.views.walker import read_varint, write_varint
 from producers.item_values import check_record, check_value
 from producers.publication import Publication
 
 _EVENT_ID_BYTES = 16
+_OCCURRED_AT = Node(Kind.LONG, logical="timestamp-micros")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -59,6 +60,7 @@ class RecordEncoder:
 
     def value(self, items: bytes, *, event_id: uuid.UUID, occurred_at: dt.datetime) -> bytes:
         """Return the value of a record in Confluent wire format."""
+        check_value(_OCCURRED_AT, "occurred_at", occurred_at)
         meta = event_id.bytes + write_varint((occurred_at - _EPOCH) // _MICROSECOND)
         value = b"".join((self._prefix, meta, items))
         if len(value) > MAX_VALUE_BYTES:
