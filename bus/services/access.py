@@ -42,14 +42,15 @@ class Access:
             for principal, rules in self._admin.rules().items()
             if principal in managed and (extra := rules - desired.get(principal, _NONE))
         }
-        self._admin.forbid(excess)
         shut_out = [
             principal
             for principal in excess
             if managed[principal].kind is PrincipalKind.SUBSCRIPTION and principal not in desired
         ]
+        # Throttled first: who has no rules any more is not found here again after a failure.
         for principal in shut_out:
             self._admin.throttle(principal)
+        self._admin.forbid(excess)
         return shut_out
 
     def give(self, transaction: CatalogTransaction) -> Mapping[str, frozenset[AccessRule]]:

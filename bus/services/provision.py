@@ -1,10 +1,11 @@
-"""Prepare a Kafka cluster for the bus: its own topics, and the accounts of its own processes."""
+"""Prepare a cluster for the bus: its own topics, and the accounts of its own processes."""
 
 from collections.abc import Mapping
 
-from bus.domain.access import SERVICE_RULES, AccessRule
+from bus.domain.access import SERVICE_RULES
+from bus.domain.principal import PrincipalKind, make_principal
 from bus.domain.topics import base_topics
-from bus.ports import AccessAdmin, TopicAdmin, TopicSpec
+from bus.ports import AccessAdmin, CatalogStore, TopicAdmin, TopicSpec
 
 
 def provision(topics: TopicAdmin, access: AccessAdmin, passwords: Mapping[str, str]) -> None:
@@ -18,11 +19,19 @@ def provision(topics: TopicAdmin, access: AccessAdmin, passwords: Mapping[str, s
     )
     for principal, password in passwords.items():
         access.set_password(principal, password)
-    existing = access.rules()
-    none = frozenset[AccessRule]()
-    access.allow(
-        {
-            principal: rules - existing.get(principal, none)
-            for principal, rules in SERVICE_RULES.items()
-        }
-    )
+    access.allow(SERVICE_RULES)
+
+
+def register_services(store: CatalogStore, passwords: Mapping[str, str]) -> None:
+    """
+    Make the control plane know the service accounts; doing it again changes nothing.
+
+    `passwords` are the ones that they have in Kafka, too.
+    """
+    with store.transaction() as transaction:
+        known = transaction.principals()
+        for name, password in passwords.items():
+            if name not in known or not known[name].accepts(password):
+                transaction.save_principal(
+                    make_principal(name, PrincipalKind.SERVICE, name, password)
+                )

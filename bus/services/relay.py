@@ -83,6 +83,7 @@ class Relay:
             self._resign()
             return
         while rows := self._outbox.next_version():
+            metrics.RELAY_PENDING.set(self._outbox.pending_versions())
             self._publish(rows)
         metrics.RELAY_PENDING.set(0)
         if self._clock.monotonic() - self._beat_at >= HEARTBEAT_SECONDS:

@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -35,13 +36,11 @@ from bus.adapters.postgres.provision import (
     OWNER,
     prepare_control_database,
 )
-from bus.domain.access import CONTROL, OPERATOR, ROUTER
-from bus.domain.principal import PrincipalKind, make_principal
-from bus.services.provision import provision
+from bus.domain.access import SERVICE_RULES
+from bus.services.provision import provision, register_services
 
 log = structlog.get_logger(__name__)
 
-_SERVICES = (CONTROL, ROUTER, OPERATOR)
 _LEFTOVER_GRACE_SECONDS = 20.0
 _READY_SECONDS = 2.0
 
@@ -224,7 +223,7 @@ class EmbeddedPlatform:
 
     def _provision(self, kafka: KafkaNode, postgres: PostgresCluster) -> None:
         admin = self._admin(kafka)
-        passwords = {name: self._folder.secret(name) for name in _SERVICES}
+        passwords = {name: self._folder.secret(name) for name in SERVICE_RULES}
         provision(KafkaTopicAdmin(admin), KafkaAccessAdmin(admin), passwords)
         prepare_control_database(
             postgres.dsn(),
@@ -232,16 +231,11 @@ class EmbeddedPlatform:
             owner_password=self._folder.secret("postgres-owner"),
             application_password=self._folder.secret("postgres-application"),
         )
-        pool = Postgres(self.postgres_dsn(DATABASE, APPLICATION, "postgres-application"), most=1)
-        try:
-            with PostgresCatalogStore(pool).transaction() as transaction:
-                for name, password in passwords.items():
-                    self._folder.save_credentials(name, password)
-                    transaction.save_principal(
-                        make_principal(name, PrincipalKind.SERVICE, name, password)
-                    )
-        finally:
-            pool.close()
+        application_dsn = self.postgres_dsn(DATABASE, APPLICATION, "postgres-application")
+        with closing(Postgres(application_dsn, most=1)) as pool:
+            register_services(PostgresCatalogStore(pool), passwords)
+        for name, password in passwords.items():
+            self._folder.save_credentials(name, password)
 
     def _admin(self, kafka: KafkaNode) -> KafkaConnection:
         return KafkaConnection(

@@ -105,6 +105,8 @@ class PostgresCluster:
         result = subprocess.run(  # noqa: S603 (the command is ours)
             [str(_binaries() / program), *arguments],
             user=self.user,
+            group=self.user,
+            extra_groups=[] if self.user else None,
             capture_output=True,
             text=True,
             timeout=_PROGRAM_SECONDS,

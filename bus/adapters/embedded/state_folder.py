@@ -7,18 +7,17 @@ The state folder of `onesource up` (`.onesource/`).
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from bus.adapters.credentials_files import save_credentials, write_private
 from bus.domain.principal import new_password
 from bus.settings import CREDENTIALS_FOLDER, PLATFORM_FILE
 
 _SECRETS_FILE = "secrets.json"
 _LOCK_FILE = "lock"
-_PRIVATE = 0o600
 
 
 class AlreadyRunning(Exception):
@@ -75,19 +74,7 @@ class StateFolder:
 
     def save_credentials(self, principal: str, password: str) -> Path:
         """Write a credentials file, readable by its owner only, and return where it is."""
-        path = self.credentials_file(principal)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_private(path, json.dumps({"username": principal, "password": password}))
-        return path
-
-
-def write_private(path: Path, content: str) -> None:
-    """Write `path` whole or not at all, for its owner's eyes only."""
-    part = path.with_name(f"{path.name}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(content)
-    part.replace(path)
+        return save_credentials(self.root / CREDENTIALS_FOLDER, principal, password)
 
 
 def _read(path: Path) -> dict[str, Any]:

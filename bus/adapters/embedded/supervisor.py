@@ -110,6 +110,10 @@ class Supervisor:
                     )
                 running.process.wait()
 
+    def part(self, name: str) -> Part:
+        """Return what was started under `name`."""
+        return self._running[name].part
+
     def identities(self) -> dict[str, dict[str, float]]:
         """Return who the running parts are, for another process to recognise."""
         found: dict[str, dict[str, float]] = {}

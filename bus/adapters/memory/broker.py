@@ -90,7 +90,7 @@ class MemoryBroker:
         self._open: dict[str, _Transaction] = {}
         self.members: dict[str, dict[str, MemoryGroupConsumer]] = {}
         self._now = 1_600_000_000_000
-        #: Consumed by commits, in order.
+        #: Consumed in order by commits that carry a consumer's positions.
         self.faults: list[Fault] = []
 
     # --- topics -----------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ class MemoryTransactionalWriter:
                 raise TransactionAborted("the consumer is not a member of its group any more")
             transaction = self._broker.open_transaction(self._id)
             transaction.positions[consumer.group] = dict(positions)
-        fault = self._broker.faults.pop(0) if self._broker.faults else None
+        fault = self._broker.faults.pop(0) if self._broker.faults and consumer else None
         if fault is Fault.ABORTED:
             raise TransactionAborted("injected")
         if fault is not None:

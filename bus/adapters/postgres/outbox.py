@@ -56,6 +56,7 @@ class PostgresRelayLock:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._acquired = False
         self._guard = threading.Lock()
 
     def acquire(self) -> bool:
@@ -69,11 +70,12 @@ class PostgresRelayLock:
             except psycopg.OperationalError as error:
                 self._drop()
                 raise StoreUnavailable(f"Postgres does not answer: {error}") from error
-            return bool(row and row[0])
+            self._acquired = bool(row and row[0])
+            return self._acquired
 
     def held(self) -> bool:
         with self._guard:
-            if self._connection is None:
+            if self._connection is None or not self._acquired:
                 return False
             try:
                 self._connection.execute("SELECT 1")
@@ -87,6 +89,7 @@ class PostgresRelayLock:
             self._drop()
 
     def _drop(self) -> None:
+        self._acquired = False
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -2,9 +2,11 @@
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bus.adapters.postgres.migrate import upgrade
-from bus.errors import StoreUnavailable
+from bus.domain.principal import new_password
+from bus.errors import ConfigError, StoreUnavailable
 
 DATABASE = "onesource"
 OWNER = "onesource_owner"
@@ -51,6 +53,37 @@ def prepare_control_database(
             connection.execute(sql.SQL(statement).format(role=sql.Identifier(APPLICATION)))
 
 
+def prepare_given_database(superuser_dsn: str, application_dsn: str) -> None:
+    """
+    Create roles, database and tables on a server that is not the embedded one.
+
+    The application's role gets the password that `application_dsn` names. The owner's is made anew
+    at each call: nobody but the migrations, which run here, logs in as the owner. Raise
+    `ConfigError` if a connection string does not name what it must, or its role may not do this.
+    """
+    named = _parts(application_dsn)
+    expected = {"user": APPLICATION, "dbname": DATABASE}
+    if {key: named.get(key) for key in expected} != expected or not named.get("password"):
+        raise ConfigError(
+            f"the control plane's connection string must name the user {APPLICATION}, its password "
+            f"and the database {DATABASE}"
+        )
+    _parts(superuser_dsn)
+    owner_password = new_password()
+    try:
+        prepare_control_database(
+            superuser_dsn,
+            make_conninfo(superuser_dsn, dbname=DATABASE, user=OWNER, password=owner_password),
+            owner_password=owner_password,
+            application_password=str(named["password"]),
+        )
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigError(
+            f"the owner's connection string must be of a role that may create roles and databases: "
+            f"{error}"
+        ) from error
+
+
 def ensure_role(
     connection: psycopg.Connection[tuple[object, ...]], role: str, password: str
 ) -> None:
@@ -62,6 +95,14 @@ def ensure_role(
             sql.Identifier(role), sql.Literal(password)
         )
     )
+
+
+def _parts(dsn: str) -> dict[str, object]:
+    try:
+        return dict(conninfo_to_dict(dsn))
+    except psycopg.ProgrammingError:
+        # The error repeats the string, password and all; it goes no further.
+        raise ConfigError("a connection string of Postgres cannot be read") from None
 
 
 def _connect(dsn: str) -> psycopg.Connection[tuple[object, ...]]:

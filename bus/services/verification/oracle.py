@@ -2,18 +2,23 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import fastavro
+from fastavro.validation import validate
 
 from bus.domain.names import META
 from bus.domain.policy import ResourcePolicy
-from bus.domain.record_key import partition_of
+from bus.domain.record_key import KEY_MAX_BYTES, partition_of
 from bus.domain.view import View
 
 #: (values by item name) -> whether the record belongs to the view.
 RowPredicate = Callable[[Mapping[str, Any]], bool]
+
+#: What the bus does not take although it is good Avro; said here once more, on purpose.
+_VALUE_MAX_BYTES = 1_000_000
+_MAX_DEPTH = 64
 
 
 class ViewOracle:
@@ -21,10 +26,19 @@ class ViewOracle:
     Takes source records in order, and says what each means for the view.
 
     The router's dead letters are not believed but checked: a letter about a clean record, and a bad
-    record without a letter, are disagreements.
+    record without a letter, are disagreements. `doubtful` are the keys that have letters.
     """
 
-    def __init__(self, resource: ResourcePolicy, view: View, matches: RowPredicate | None) -> None:
+    def __init__(
+        self,
+        resource: ResourcePolicy,
+        view: View,
+        matches: RowPredicate | None,
+        doubtful: Collection[bytes] = (),
+    ) -> None:
+        self._doubtful = frozenset(doubtful)
+        self._clean: set[bytes] = set()
+        self._refused: set[bytes] = set()
         self._resource = resource
         self._view = view
         self._matches = matches
@@ -50,25 +64,39 @@ class ViewOracle:
 
         None for the row: the view does not hold the key.
         """
-        well_addressed = bool(key) and partition_of(key, self._resource.partitions) == partition
+        well_addressed = (
+            _may_be_key(key) and partition_of(key, self._resource.partitions) == partition
+        )
         record = self._record(key, value) if value is not None and well_addressed else None
         clean = well_addressed and (value is None or record is not None)
-        if dead_lettered:
-            if clean and self._encodes_back(value):
+        if dead_lettered or not clean:
+            self._refused.add(key)
+            if not dead_lettered:
+                self.unexplained.append(position)
+            elif clean and self._encodes_back(value):
                 self.wrongly_refused.append(position)
             return False, None
-        if not clean:
-            self.unexplained.append(position)
-            return False, None
+        if key in self._doubtful:
+            self._clean.add(key)
         if record is None or (self._matches is not None and not self._matches(record)):
             return True, None
         kept = self._view.treatments
         return True, {name: item for name, item in record.items() if name in kept}
 
+    @property
+    def undecided(self) -> frozenset[bytes]:
+        """
+        Keys of which the source holds only refused records.
+
+        Compaction takes a clean record away when a bad one with its key has come since. Views that
+        were live then hold it still, views that were filled later do not; both are right.
+        """
+        return frozenset(self._refused - self._clean)
+
     def _record(self, key: bytes, value: bytes) -> dict[str, Any] | None:
-        """Return the record in `value`; None if there is none with this key."""
+        """Return the record in `value`; None if there is none with this key that may be one."""
         schema = self._schemas.get(int.from_bytes(value[1:5], "big"))
-        if schema is None or value[:1] != b"\x00":
+        if schema is None or value[:1] != b"\x00" or len(value) > _VALUE_MAX_BYTES:
             return None
         body = io.BytesIO(value[5:])
         try:
@@ -78,7 +106,8 @@ class ViewOracle:
         if body.read(1) or not isinstance(record, dict):
             return None
         record.pop(META)
-        return record if self._key_of(record) == key else None
+        permitted = all(_permitted(item, 1) for item in record.values())
+        return record if permitted and self._key_of(record) == key else None
 
     def _encodes_back(self, value: bytes | None) -> bool:
         """
@@ -91,6 +120,8 @@ class ViewOracle:
         schema = self._schemas[int.from_bytes(value[1:5], "big")]
         again = io.BytesIO()
         record = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
+        if not validate(record, schema, raise_errors=False):
+            return False
         fastavro.schemaless_writer(again, schema, record)
         return again.getvalue() == value[5:]
 
@@ -100,3 +131,24 @@ class ViewOracle:
         if len(spelled) == 1:
             return str(spelled[0]).encode()
         return json.dumps(spelled, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _may_be_key(key: bytes) -> bool:
+    try:
+        return 0 < len(key) <= KEY_MAX_BYTES and bool(key.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _permitted(value: Any, depth: int) -> bool:  # noqa: ANN401 (any item)
+    """Tell whether `value` is no deeper than allowed, and its texts have no U+0000."""
+    match value:
+        case str():
+            return "\0" not in value
+        case dict():
+            inner: Collection[Any] = [*value, *value.values()]
+        case list():
+            inner = value
+        case _:
+            return True
+    return depth < _MAX_DEPTH and all(_permitted(each, depth + 1) for each in inner)

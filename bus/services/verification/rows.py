@@ -5,7 +5,7 @@ import decimal
 import hashlib
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,11 @@ class RowDigests:
             self._digests.pop(key, None)
         else:
             self._digests[key] = row_digest(row)
+
+    def leave_out(self, keys: Iterable[bytes]) -> None:
+        """Forget the rows of `keys`."""
+        for key in keys:
+            self._digests.pop(key, None)
 
     def digest(self) -> str:
         """Return one digest of all keys and rows, whatever order they came in."""
@@ -100,7 +105,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (any item)
             # Single precision is how a `float` item and a `real` column agree.
             return struct.pack("<f", value).hex() if abs(value) < _FLOAT_MAX else str(value)
         case decimal.Decimal():
-            return str(value.normalize())
+            return str(value.normalize(_EXACT))
         case bytes() | memoryview():
             return bytes(value).hex()
         case dt.datetime():
@@ -110,3 +115,5 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (any item)
 
 
 _FLOAT_MAX = 3.0e38
+#: More digits than any item has: the default context would round to 28.
+_EXACT = decimal.Context(prec=100)
