@@ -1,0 +1,300 @@
+"""
+Who may read and write what, enforced by Kafka itself.
+
+The clients here are plain confluent-kafka ones with a principal's own credentials: no code of ours
+stands between them and the broker.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
+from kafka.admin import KafkaAdminClient
+from kafka.protocol.admin.client_quotas import DescribeClientQuotasRequest
+
+from bus.adapters.kafka.access_admin import KafkaAccessAdmin
+from bus.adapters.kafka.connection import KafkaConnection
+from bus.adapters.kafka.quotas import set_consumer_byte_rate
+from bus.domain.grant import Grant
+from bus.domain.names import (
+    POLICY_TOPIC,
+    ROUTER_STATE_TOPIC,
+    group_prefix,
+    provider_principal,
+    subscription_principal,
+)
+from bus.errors import BrokerUnavailable
+from tests import builders
+from tests.live_platform import LivePlatform, wait_until
+
+DENIED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError._FATAL,
+}
+
+
+def read_one(kafka: KafkaConnection, topic: str, group: str) -> bytes | int:
+    """Return the first value on a topic, or the code of the error that comes instead."""
+    consumer = Consumer(
+        kafka.client(group_id=group, auto_offset_reset="earliest", enable_auto_commit=False)
+    )
+    try:
+        consumer.subscribe([topic])
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            message = consumer.poll(0.2)
+            if message is None:
+                continue
+            error = message.error()
+            if error is not None:
+                return error.code()
+            return message.value() or b""
+    finally:
+        consumer.close()
+    raise AssertionError("neither a record nor a refusal")
+
+
+def produce_one(kafka: KafkaConnection, topic: str, **settings: object) -> int | None:
+    """Write a record; return the code of the error that comes, None if it is accepted."""
+    outcome: list[int | None] = []
+
+    def delivered(error: KafkaError | None, _message: object) -> None:
+        outcome.append(None if error is None else error.code())
+
+    producer = Producer(kafka.client(**{"message_timeout_ms": 15_000, **settings}))
+    try:
+        producer.produce(topic, b"value", b"key", on_delivery=delivered)
+    except KafkaException as error:
+        return int(error.args[0].code())
+    producer.flush(20)
+    assert outcome
+    return outcome[0]
+
+
+@pytest.fixture(scope="module")
+def grants(platform: LivePlatform) -> tuple[Grant, Grant]:
+    """Return two grants on one resource, each with a record in its view."""
+    entry = platform.new_resource()
+    east = platform.new_grant(entry, row_filter='district == "east"')
+    west = platform.new_grant(entry, row_filter='district == "west"')
+    with platform.publisher(entry) as publisher:
+        for district in ("east", "west"):
+            record = {"code": district, "name": "x", "district": district, "population": None}
+            publisher.upsert(record)
+    return east, west
+
+
+def test_a_subscriber_reads_its_own_view(
+    platform: LivePlatform, grants: tuple[Grant, Grant]
+) -> None:
+    east, _ = grants
+    principal = subscription_principal(east.id)
+    topic = platform.descriptor(east)["topic"]
+
+    found = read_one(platform.kafka(principal), topic, f"{group_prefix(principal)}x")
+
+    assert isinstance(found, bytes)
+    assert b"east" in found
+
+
+@pytest.mark.parametrize("what", ["view", "source", "state", "policy", "dead letters"])
+def test_a_subscriber_reads_nothing_else(
+    platform: LivePlatform, grants: tuple[Grant, Grant], what: str
+) -> None:
+    """R-110: not another's view, not the provider's topic, not what is the bus's own."""
+    east, west = grants
+    principal = subscription_principal(east.id)
+    topics = {
+        "view": platform.descriptor(west)["topic"],
+        "source": f"os.src.cn.{builders.PROVIDER}.{east.resource}.1",
+        "state": ROUTER_STATE_TOPIC,
+        "policy": POLICY_TOPIC,
+        "dead letters": f"os.dlq.cn.{east.resource}",
+    }
+
+    found = read_one(platform.kafka(principal), topics[what], f"{group_prefix(principal)}x")
+
+    assert found == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_a_subscriber_uses_no_other_group(
+    platform: LivePlatform, grants: tuple[Grant, Grant]
+) -> None:
+    east, west = grants
+    kafka = platform.kafka(subscription_principal(east.id))
+    other = f"{group_prefix(subscription_principal(west.id))}x"
+
+    for group in (other, "os.router", "anything"):
+        found = read_one(kafka, platform.descriptor(east)["topic"], group)
+        assert found == KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
+def test_a_subscriber_writes_nowhere(platform: LivePlatform, grants: tuple[Grant, Grant]) -> None:
+    east, _ = grants
+    kafka = platform.kafka(subscription_principal(east.id))
+    source = f"os.src.cn.{builders.PROVIDER}.{east.resource}.1"
+
+    for topic in (platform.descriptor(east)["topic"], source, POLICY_TOPIC):
+        assert produce_one(kafka, topic, enable_idempotence=False) in DENIED
+
+
+def test_an_organisation_writes_only_the_topics_it_is_the_source_of(
+    platform: LivePlatform, grants: tuple[Grant, Grant]
+) -> None:
+    """R-150, invariant 5: one resource has one source."""
+    east, _ = grants
+    source = f"os.src.cn.{builders.PROVIDER}.{east.resource}.1"
+    view = platform.descriptor(east)["topic"]
+    stranger = platform.kafka(provider_principal("tourism"))
+    provider = platform.kafka(provider_principal(builders.PROVIDER))
+
+    assert produce_one(stranger, source, enable_idempotence=False) in DENIED
+    assert produce_one(provider, view, enable_idempotence=False) in DENIED
+    assert produce_one(provider, POLICY_TOPIC, enable_idempotence=False) in DENIED
+
+
+_EVERYTHING = AclBinding(
+    ResourceType.TOPIC,
+    "os.",
+    ResourcePatternType.PREFIXED,
+    "User:*",
+    "*",
+    AclOperation.READ,
+    AclPermissionType.ALLOW,
+)
+ATTEMPTS: dict[str, Callable[[AdminClient], Iterable[Future[object]]]] = {
+    "creating a topic": lambda admin: admin.create_topics([NewTopic("os.mine", 1, 1)]).values(),
+    "deleting a topic": lambda admin: admin.delete_topics([POLICY_TOPIC]).values(),
+    "granting itself": lambda admin: admin.create_acls([_EVERYTHING]).values(),
+}
+
+
+def test_nobody_but_the_bus_reads_permissions(
+    platform: LivePlatform, grants: tuple[Grant, Grant]
+) -> None:
+    """Librdkafka turns the refusal into an empty answer; ours must not take that for "none"."""
+    east, _ = grants
+    admin = KafkaAccessAdmin(platform.kafka(subscription_principal(east.id)))
+
+    with pytest.raises(BrokerUnavailable, match="describe the cluster"):
+        admin.rules()
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+@pytest.mark.parametrize("who", ["subscriber", "provider"])
+def test_nobody_but_the_bus_administers(
+    platform: LivePlatform, grants: tuple[Grant, Grant], who: str, attempt: str
+) -> None:
+    east, _ = grants
+    principal = (
+        subscription_principal(east.id)
+        if who == "subscriber"
+        else provider_principal(builders.PROVIDER)
+    )
+
+    admin = AdminClient(platform.kafka(principal).client())
+
+    outcomes = [future.exception() for future in ATTEMPTS[attempt](admin)]
+
+    assert outcomes
+    for outcome in outcomes:
+        assert isinstance(outcome, KafkaException)
+        assert outcome.args[0].code() in DENIED
+
+
+def test_a_wrong_password_gets_in_nowhere(
+    platform: LivePlatform, grants: tuple[Grant, Grant]
+) -> None:
+    east, _ = grants
+    right = platform.kafka(subscription_principal(east.id))
+    wrong = KafkaConnection(bootstrap=right.bootstrap, username=right.username, password="wrong")
+
+    with pytest.raises(KafkaException):
+        AdminClient(wrong.client()).list_topics(timeout=3)
+
+
+def test_a_revoked_subscriber_gets_nothing_more_not_even_through_a_parked_fetch(
+    platform: LivePlatform,
+) -> None:
+    """Invariant 6: what is written a second after the revocation, or later, is not seen."""
+    entry = platform.new_resource()
+    revoked = platform.new_grant(entry)
+    # Another grant keeps the same view alive, so that records go on being written to it.
+    platform.new_grant(entry)
+    principal = subscription_principal(revoked.id)
+    topic = platform.descriptor(revoked)["topic"]
+    parked = Consumer(
+        platform.kafka(principal).client(
+            group_id=f"{group_prefix(principal)}parked",
+            enable_auto_commit=False,
+            auto_offset_reset="error",
+            fetch_min_bytes=50_000_000,
+            fetch_wait_max_ms=8_000,
+            socket_timeout_ms=20_000,
+        )
+    )
+    parked.assign([TopicPartition(topic, 0, 0)])
+    parked.poll(1.0)
+
+    platform.declare(revoke=(revoked.id,))
+    time.sleep(1.0)
+    with platform.publisher(entry) as publisher:
+        for number in range(200):
+            record = {"code": str(number), "name": "x", "district": "", "population": None}
+            publisher.upsert(record)
+    deadline = time.monotonic() + 12
+    seen = 0
+    while time.monotonic() < deadline:
+        message = parked.poll(0.5)
+        seen += message is not None and message.error() is None
+    parked.close()
+
+    assert seen == 0
+
+
+def test_a_quota_can_be_set_and_taken_away(platform: LivePlatform) -> None:
+    """The two private names of kafka-python that the adapter uses do what they must."""
+    principal = platform.new_code("quota")
+
+    set_consumer_byte_rate(platform.admin(), principal, 1.0)
+    assert _quotas(platform, principal) == {"consumer_byte_rate": 1.0}
+    set_consumer_byte_rate(platform.admin(), principal, None)
+    assert _quotas(platform, principal) == {}
+
+
+def _quotas(platform: LivePlatform, principal: str) -> dict[str, float]:
+    kafka = platform.admin()
+    admin = KafkaAdminClient(
+        bootstrap_servers=kafka.bootstrap,
+        security_protocol=kafka.protocol,
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username=kafka.username,
+        sasl_plain_password=kafka.password,
+    )
+    try:
+
+        def ask() -> dict[str, float] | None:
+            request = DescribeClientQuotasRequest(components=[("user", 0, principal)], strict=True)
+            response = admin._manager.run(admin._send_request_to_controller, request)
+            return {
+                value.key: value.value for entry in response.entries or () for value in entry.values
+            }
+
+        found: dict[str, float] = wait_until(lambda: [ask()], "the quotas are told")[0]
+        return found
+    finally:
+        admin.close()
