@@ -51,7 +51,11 @@ class PostgresSettings(BaseModel):
 
     dsn: SecretStr
     owner_dsn: SecretStr | None = None
-    """For migrations; the control plane itself does not need it."""
+    """
+    For migrations, and for `onesource init`: there, of a role that may create roles and databases.
+
+    The control plane itself does not need it.
+    """
 
 
 class ControlSettings(BaseModel):
@@ -155,6 +159,15 @@ def load_credentials(settings: Settings, principal: str | None = None) -> Creden
         if principal is None:
             raise CredentialsMissing("name a credentials file with --credentials")
         path = settings.state_folder / CREDENTIALS_FOLDER / f"{principal}.json"
+    return read_credentials(path)
+
+
+def read_credentials(path: Path) -> Credentials:
+    """
+    Return the content of the credentials file at `path`.
+
+    Raise `CredentialsMissing` if there is no such file, `ConfigError` if it is not one.
+    """
     try:
         return Credentials.model_validate_json(path.read_bytes())
     except OSError as error:

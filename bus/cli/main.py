@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bus.cli import catalog, operate, platform, processes, publish, subscribe
+from bus.cli import catalog, initialise, operate, platform, processes, publish, subscribe
 from bus.cli.console import error_console
 from bus.cli.demo import command as demo_command
 from bus.errors import BusError, ConfigError, Refused, TransientError
@@ -28,6 +28,7 @@ app = typer.Typer(
     add_completion=True,
 )
 platform.add_to(app)
+initialise.add_to(app)
 processes.add_to(app)
 catalog.add_to(app)
 publish.add_to(app)

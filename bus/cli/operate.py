@@ -61,6 +61,11 @@ def verify(
             console.print(f"[red]a clean record has a dead letter: position {position}[/]")
         for position in found.unexplained:
             console.print(f"[yellow]a bad record has no dead letter: position {position}[/]")
+        if found.undecided:
+            console.print(
+                f"{len(found.undecided)} keys left out: only refused records are left of them",
+                highlight=False,
+            )
         if dsn is not None:
             compared = parts.compare_table(
                 subscription, found, dsn=dsn, schema=schema, table=table, wait_seconds=wait

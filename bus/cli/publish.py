@@ -1,5 +1,6 @@
 """`onesource publish file | record`: the provider's side."""
 
+import decimal
 import json
 import sys
 from pathlib import Path
@@ -125,7 +126,8 @@ def publish_record(
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        # A float would lose digits of a decimal item.
+        content = json.loads(text, parse_float=decimal.Decimal)
     except ValueError as error:
         raise RecordInvalid(f"not JSON: {error}") from error
     if not isinstance(content, dict):

@@ -1,0 +1,49 @@
+"""The first preparation of a cluster and a database that are not the embedded ones."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from bus.adapters.credentials_files import ensure_credentials
+from bus.adapters.kafka.access_admin import KafkaAccessAdmin
+from bus.adapters.kafka.topic_admin import KafkaTopicAdmin
+from bus.adapters.postgres.catalog_store import PostgresCatalogStore
+from bus.adapters.postgres.pool import Postgres
+from bus.adapters.postgres.provision import prepare_given_database
+from bus.bootstrap.connections import kafka_connection, kafka_settings, postgres_settings
+from bus.domain.access import SERVICE_RULES
+from bus.errors import ConfigError
+from bus.services.provision import provision, register_services
+from bus.settings import Settings
+
+
+def initialise(settings: Settings, secrets: Path, *, on_step: Callable[[str], None]) -> None:
+    """
+    Prepare Kafka, as the super user of `settings.credentials`, and Postgres.
+
+    Doing it again changes nothing. `secrets` holds the credentials files of the bus's own
+    processes; missing ones are generated. Raise `ConfigError` if a setting is missing or wrong.
+    """
+    postgres = postgres_settings(settings)
+    if postgres.owner_dsn is None:
+        raise ConfigError(
+            "who may create the database? Set ONESOURCE_POSTGRES__OWNER_DSN to the connection "
+            "string of a role that may create roles and databases"
+        )
+    admin = kafka_connection(settings)
+    on_step(f"credentials of {', '.join(SERVICE_RULES)} in {secrets}")
+    passwords = {
+        name: ensure_credentials(secrets, name).password.get_secret_value()
+        for name in SERVICE_RULES
+    }
+    on_step("roles, database and tables in Postgres")
+    application_dsn = postgres.dsn.get_secret_value()
+    prepare_given_database(postgres.owner_dsn.get_secret_value(), application_dsn)
+    on_step(f"topics and accounts on {admin.bootstrap}")
+    provision(
+        KafkaTopicAdmin(admin, replication=kafka_settings(settings).replication),
+        KafkaAccessAdmin(admin),
+        passwords,
+    )
+    with closing(Postgres(application_dsn, most=1)) as pool:
+        register_services(PostgresCatalogStore(pool), passwords)
