@@ -256,10 +256,13 @@ class Router:
             if partition in self._tasks:
                 by_partition.setdefault(partition, _Gathered()).records.append(record)
         for fault in faults:
+            # A partition that does not run yet has no position to lose.
+            if fault.partition not in self._tasks:
+                continue
             if isinstance(fault, LostPosition):
                 self._stop(fault.partition, fault.reason)
                 by_partition.pop(fault.partition, None)
-            elif fault.partition in self._tasks:
+            else:
                 by_partition.setdefault(fault.partition, _Gathered()).unreadable = fault
         return by_partition
 

@@ -81,6 +81,21 @@ def test_a_published_change_reaches_a_subscriber_with_its_provenance(
     assert platform.verify(grant).well
 
 
+def test_every_new_resource_is_routed_from_its_first_record(platform: LivePlatform) -> None:
+    """A partition whose start races with its assignment must not begin at its end."""
+    for _ in range(8):
+        entry = platform.new_resource()
+        grant = platform.new_grant(entry)
+        with platform.publisher(entry) as publisher:
+            for number in range(20):
+                publisher.upsert(town(str(number)))
+
+        with open_subscriber(platform, grant) as subscriber:
+            changes = take(subscriber, 20)
+
+        assert [change.key for change in changes] == [str(number) for number in range(20)]
+
+
 def test_a_subscriber_goes_on_where_it_stopped(platform: LivePlatform) -> None:
     entry = platform.new_resource()
     grant = platform.new_grant(entry)

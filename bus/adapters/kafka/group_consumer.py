@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 from confluent_kafka import (
-    OFFSET_END,
     OFFSET_INVALID,
     Consumer,
     KafkaError,
@@ -71,10 +70,11 @@ class KafkaGroupConsumer:
 
     def follow(self, topics: Collection[str], listener: GroupListener) -> None:
         def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            # Nothing is read before the state of a partition is known: it starts paused, at the
-            # end, so that nothing is fetched in vain.
+            # Nothing is read before the state of a partition is known, so it starts paused. It
+            # needs a number to start at: for a logical offset librdkafka asks the broker, and an
+            # answer that arrives after `start` moves the partition there, past unread records.
             consumer.incremental_assign(
-                [TopicPartition(each.topic, each.partition, OFFSET_END) for each in partitions]
+                [TopicPartition(each.topic, each.partition, 0) for each in partitions]
             )
             consumer.pause(partitions)
             listener.assigned([Partition(each.topic, each.partition) for each in partitions])
