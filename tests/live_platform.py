@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from bus.adapters.avro.codec import AvroEventCodec
-from bus.adapters.embedded.platform import EmbeddedPlatform
 from bus.adapters.embedded.state_folder import StateFolder
 from bus.adapters.embedded.supervisor import Supervisor
 from bus.adapters.kafka.connection import KafkaConnection
@@ -28,6 +27,7 @@ from bus.adapters.postgres.migrate import upgrade
 from bus.adapters.postgres.provision import create_database
 from bus.bootstrap.accounts import Account, account
 from bus.bootstrap.catalog import catalog
+from bus.bootstrap.embedded_platform import EmbeddedPlatform
 from bus.bootstrap.verification import verification
 from bus.domain.access import OPERATOR
 from bus.domain.catalog import Catalog

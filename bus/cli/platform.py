@@ -37,9 +37,9 @@ def up(state: StateFolderOption = _DEFAULT_STATE) -> None:
     No Docker and no Java are needed. Ctrl-C stops everything in order; data stays in the state
     folder. If it runs already, say where.
     """
-    from bus.adapters.embedded.platform import EmbeddedPlatform
     from bus.adapters.embedded.state_folder import AlreadyRunning, StateFolder
     from bus.adapters.embedded.supervisor import Supervisor
+    from bus.bootstrap.embedded_platform import EmbeddedPlatform
     from bus.logs import configure_logs
     from bus.settings import load_settings
 

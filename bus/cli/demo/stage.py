@@ -14,13 +14,13 @@ import psutil
 import psycopg
 from confluent_kafka import Consumer, KafkaError
 
-from bus.adapters.embedded.platform import EmbeddedPlatform
 from bus.adapters.embedded.processes import ProcessIdentity
 from bus.adapters.embedded.state_folder import StateFolder
 from bus.adapters.embedded.supervisor import Supervisor
 from bus.adapters.postgres.provision import create_database
 from bus.bootstrap.catalog import catalog
 from bus.bootstrap.connections import kafka_connection
+from bus.bootstrap.embedded_platform import EmbeddedPlatform
 from bus.bootstrap.verification import Verification, verification
 from bus.cli.demo.scenario import Dataset, Department
 from bus.cli.platform import start_with_progress
