@@ -5,19 +5,23 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
 from bus import metrics
 from bus.control import delivery_routes, registry_routes
 from bus.control.authentication import Authentication
 from bus.control.problems import (
-    PROBLEM_MEDIA_TYPE,
     RegistryRefusal,
     Unauthorised,
     answer_bus_error,
+    answer_http_exception,
+    answer_invalid_request,
     answer_registry_refusal,
     answer_unauthorised,
+    problem,
 )
 from bus.errors import BusError
 from bus.ports import CatalogReader, SchemaRegistry
@@ -27,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 #: Nothing that a client may send here is larger.
 MAX_BODY_BYTES = 2 << 20
+#: Python refuses to read numbers of thousands of digits.
+_MAX_LENGTH_DIGITS = 20
 
 
 def make_app(
@@ -45,6 +51,8 @@ def make_app(
     app.add_exception_handler(RegistryRefusal, answer_registry_refusal)
     app.add_exception_handler(Unauthorised, answer_unauthorised)
     app.add_exception_handler(BusError, answer_bus_error)
+    app.add_exception_handler(RequestValidationError, answer_invalid_request)
+    app.add_exception_handler(HTTPException, answer_http_exception)
     app.middleware("http")(_bound_and_count)
     app.include_router(registry_routes.router)
     app.include_router(delivery_routes.router)
@@ -74,13 +82,14 @@ async def _bound_and_count(
     started = time.perf_counter()
     length = request.headers.get("content-length")
     if request.method in ("POST", "PUT") and not _acceptable(length):
-        response: Response = JSONResponse(
-            {"title": "Payload too large", "status": 413, "code": "BODY_TOO_LARGE"},
-            status_code=413,
-            media_type=PROBLEM_MEDIA_TYPE,
+        response: Response = problem(
+            request, 413, "BODY_TOO_LARGE", f"at most {MAX_BODY_BYTES} bytes, of a stated length"
         )
+    elif "\x00" in request.url.path:
+        # Nothing that is stored has one in its name, and Postgres takes none.
+        response = problem(request, 404, "NO_SUCH_PAGE", "Not Found")
     else:
-        response = await call_next(request)
+        response = await _answered(request, call_next)
     route = request.scope.get("route")
     path = getattr(route, "path", "unknown")
     metrics.HTTP_REQUESTS.labels(path, str(response.status_code)).inc()
@@ -93,10 +102,22 @@ async def _bound_and_count(
     return response
 
 
+async def _answered(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Return the answer; a fault of ours becomes one, too, so that it is counted."""
+    try:
+        return await call_next(request)
+    except Exception:
+        log.exception("request failed", method=request.method)
+        return problem(request, 500, "INTERNAL", "something went wrong here; the log says what")
+
+
 def _acceptable(length: str | None) -> bool:
     return (
         length is not None
         and length.isascii()
         and length.isdigit()
+        and len(length) <= _MAX_LENGTH_DIGITS
         and int(length) <= MAX_BODY_BYTES
     )

@@ -37,7 +37,8 @@ def _credentials(header: str | None) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         raise Unauthorised from None
     name, separator, password = decoded.partition(":")
-    if not separator:
+    # Postgres takes no NUL, and no name has one.
+    if not separator or "\x00" in name:
         raise Unauthorised
     return name, password
 

@@ -55,7 +55,7 @@ class Background:
 
     def not_ready(self) -> str | None:
         """Return which thread cannot work and why, None if all can."""
-        for name, reason in self._failed.items():
+        for name, reason in list(self._failed.items()):
             return f"{name}: {reason}"
         return None
 
@@ -66,6 +66,10 @@ class Background:
             # An error that no retry helps: the process stays up to say so on /readyz.
             log.exception("thread ended", thread=name, code=error.code)
             self._failed[name] = str(error)
+        except Exception:
+            # A fault of ours must not leave a process that says that all is well.
+            log.exception("thread ended", thread=name)
+            self._failed[name] = "ended by a fault; the log says which"
 
     def _run_relay(self) -> None:
         self._relay.run(ended=self._ended.is_set, pause=self._ended.wait)

@@ -1,13 +1,23 @@
-"""Errors on the wire: RFC 9457 for our own resources, Confluent's form for the registry."""
+"""
+Errors on the wire: RFC 9457 for our own resources, Confluent's form for the registry.
+
+What may come from either (no such page, no credentials, trouble inside) has the members of both.
+"""
+
+from collections.abc import Mapping
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from bus.errors import BusError, NotFound, StoreUnavailable, TransientError
 
 REGISTRY_MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = "2"
+_INVALID_SCHEMA = 42201
+_CODES = {404: "NO_SUCH_PAGE", 405: "METHOD_NOT_ALLOWED"}
 
 
 class RegistryRefusal(Exception):
@@ -24,6 +34,33 @@ class Unauthorised(Exception):
     """No credentials, or wrong ones."""
 
 
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    error_code: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return a problem document; `error_code` is Confluent's number, by default the status."""
+    return JSONResponse(
+        {
+            "type": f"urn:onesource:problem:{code.lower().replace('_', '-')}",
+            "title": code.replace("_", " ").capitalize(),
+            "status": status,
+            "detail": detail,
+            "instance": request.url.path,
+            "code": code,
+            "error_code": status if error_code is None else error_code,
+            "message": detail,
+        },
+        status_code=status,
+        headers=headers,
+        media_type=PROBLEM_MEDIA_TYPE,
+    )
+
+
 async def answer_registry_refusal(_request: Request, error: Exception) -> JSONResponse:
     """Answer in the form that Confluent's clients understand."""
     if not isinstance(error, RegistryRefusal):
@@ -35,15 +72,41 @@ async def answer_registry_refusal(_request: Request, error: Exception) -> JSONRe
     )
 
 
-async def answer_unauthorised(_request: Request, _error: Exception) -> JSONResponse:
+async def answer_unauthorised(request: Request, _error: Exception) -> JSONResponse:
     """Ask for credentials."""
-    body = {"error_code": 401, "message": "log in with the credentials of a Kafka principal"}
-    return JSONResponse(
-        {**body, "title": "Unauthorised", "status": 401, "code": "UNAUTHORISED"},
-        status_code=401,
+    return problem(
+        request,
+        401,
+        "UNAUTHORISED",
+        "log in with the credentials of a Kafka principal",
         headers={"WWW-Authenticate": 'Basic realm="onesource"'},
-        media_type=PROBLEM_MEDIA_TYPE,
     )
+
+
+async def answer_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    """Say what is wrong and where, but do not send back what the caller has sent."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    faults = error.errors()
+    detail = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in faults
+    )
+    about_schema = any(tuple(fault["loc"][:2]) == ("body", "schema") for fault in faults)
+    return problem(
+        request,
+        422,
+        "REQUEST_INVALID",
+        detail,
+        error_code=_INVALID_SCHEMA if about_schema else None,
+    )
+
+
+async def answer_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Answer for pages and methods that there are not."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _CODES.get(error.status_code, "REQUEST_INVALID")
+    return problem(request, error.status_code, code, str(error.detail), headers=error.headers)
 
 
 async def answer_bus_error(request: Request, error: Exception) -> JSONResponse:
@@ -57,16 +120,4 @@ async def answer_bus_error(request: Request, error: Exception) -> JSONResponse:
         status, headers = 503, {"Retry-After": _RETRY_AFTER_SECONDS}
     # What the database or the broker said is for the log, not for the caller.
     detail = "the database does not answer" if isinstance(error, StoreUnavailable) else str(error)
-    return JSONResponse(
-        {
-            "type": f"urn:onesource:problem:{error.code.lower().replace('_', '-')}",
-            "title": error.code.replace("_", " ").capitalize(),
-            "status": status,
-            "detail": detail,
-            "instance": request.url.path,
-            "code": error.code,
-        },
-        status_code=status,
-        headers=headers,
-        media_type=PROBLEM_MEDIA_TYPE,
-    )
+    return problem(request, status, error.code, detail, headers=headers)

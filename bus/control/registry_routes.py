@@ -23,6 +23,7 @@ router = APIRouter(tags=["schema registry"])
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
 MAX_SCHEMA_CHARACTERS = 1 << 20
 _SUFFIX = "-value"
+_NO_SUBJECT = 40401
 _MAX_INT = (1 << 31) - 1
 
 
@@ -53,7 +54,7 @@ class Registry:
         """Return the versions of a subject; refuse one that the caller may not see."""
         found = list(self._schemas.subject_versions(subject)) if self._sees(subject) else []
         if not found:
-            raise RegistryRefusal(404, 40401, f"Subject '{subject}' not found.")
+            raise RegistryRefusal(404, _NO_SUBJECT, f"Subject '{subject}' not found.")
         return found
 
     def version(self, subject: str, number: str) -> SubjectVersion:
@@ -61,7 +62,7 @@ class Registry:
         found = self.versions(subject)
         if number in ("latest", "-1"):
             return found[-1]
-        if not number.isascii() or not number.isdigit() or int(number) < 1:
+        if not _is_version(number):
             raise RegistryRefusal(422, 42202, f"The specified version '{number}' is not valid.")
         for version in found:
             if version.version == int(number):
@@ -84,6 +85,15 @@ class Registry:
                 return version
         return None
 
+    def registered(self, subject: str, body: SchemaBody) -> SubjectVersion | None:
+        """Do as `find`, but do not tell whether there is such a subject."""
+        try:
+            return self.find(subject, body)
+        except RegistryRefusal as refusal:
+            if refusal.error_code == _NO_SUBJECT:
+                return None
+            raise
+
     def _sees(self, subject: str) -> bool:
         if sees_everything(self._caller):
             return True
@@ -95,14 +105,22 @@ View = Annotated[Registry, Depends(Registry)]
 SchemaId = Annotated[int, Path(ge=1)]
 
 
+def _is_version(number: str) -> bool:
+    if not number.isascii() or not number.isdigit() or len(number) > len(str(_MAX_INT)):
+        return False
+    return 1 <= int(number) <= _MAX_INT
+
+
 def _answer(content: Any) -> Response:  # noqa: ANN401 (JSON)
     return Response(json.dumps(content, ensure_ascii=False), media_type=REGISTRY_MEDIA_TYPE)
 
 
 def _parsed(body: SchemaBody) -> Any:  # noqa: ANN401 (JSON)
+    if body.schemaType != "AVRO":
+        raise RegistryRefusal(422, 42201, f"Invalid schema: there is no type {body.schemaType}")
     try:
         return json.loads(body.text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RegistryRefusal(422, 42201, f"Invalid schema: {error}") from error
 
 
@@ -176,7 +194,7 @@ def look_up(subject: str, body: SchemaBody, registry: View) -> Response:
 @router.post("/subjects/{subject}/versions")
 def register(subject: str, body: SchemaBody, registry: View) -> Response:
     """Return the id of an equal schema; send everything else to the catalog."""
-    found = registry.find(subject, body)
+    found = registry.registered(subject, body)
     if found is None:
         raise RegistryRefusal(
             409,

@@ -8,6 +8,9 @@ from avro.schema import parse
 
 from bus.errors import ContractError
 
+#: What the library meets documents with that are far from a schema, or nested too deeply.
+_ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 
 def incompatibilities(reader: str, writers: Iterable[str]) -> list[str]:
     """
@@ -23,6 +26,8 @@ def incompatibilities(reader: str, writers: Iterable[str]) -> list[str]:
             result = checker.get_compatibility(parse(reader), parse(text))
         except AvroException as error:
             raise ContractError(str(error)) from error
+        except _ODD as error:
+            raise ContractError(f"a schema cannot be read: {error}") from error
         if result.compatibility is not SchemaCompatibilityType.compatible:
             places = sorted(result.locations)
             messages = sorted(result.messages)
