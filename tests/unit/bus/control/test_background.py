@@ -1,0 +1,181 @@
+"""Unit tests of `bus.control.background`: the threads beside HTTP, and what they say of it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from typing_extensions import override
+
+from bus.adapters.memory.catalog_store import MemoryCatalogStore
+from bus.control import background as module
+from bus.control.background import Background
+from bus.domain.names import POLICY_TOPIC
+from bus.errors import BrokerUnavailable, StoreUnavailable
+from bus.ports import CatalogTransaction, Partition
+from bus.services import housekeeping
+from bus.services.fill_watch import FillWatch
+from bus.services.housekeeping import Housekeeping
+from bus.services.state_table import StateTable
+from tests import builders
+from tests.live_platform import wait_until
+from tests.stream_builders import ControlPlane
+
+THREADS = {"relay", "fill-watch", "housekeeping"}
+LONG_AGO = builders.grant(valid_from=builders.TODAY, valid_until=builders.TODAY)
+
+
+class Store(MemoryCatalogStore):
+    """A store that fails for as long as it is told to, and for one thread at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: Exception | None = None
+        self._lock = threading.RLock()
+
+    @override
+    @contextmanager
+    def transaction(self) -> Iterator[CatalogTransaction]:
+        if self.error is not None:
+            raise self.error
+        with self._lock, super().transaction() as transaction:
+            yield transaction
+
+
+class Control:
+    """The background of a control plane in memory."""
+
+    def __init__(self) -> None:
+        self.plane = ControlPlane()
+        self.store = Store()
+        self.plane.store = self.store
+        self.plane.changes._store = self.store
+        self.plane.outbox._store = self.store
+        self.plane.apply(builders.catalog(grants=[LONG_AGO]))
+        self.no_broker = False
+        self.background = Background(
+            relay=self.plane.relay(),
+            connect_watch=self.watch,
+            housekeeping=Housekeeping(
+                store=self.store,
+                changes=self.plane.changes,
+                topics=self.plane.topics,
+                clock=self.plane.clock,
+            ),
+        )
+
+    def watch(self) -> FillWatch:
+        """Connect a fill watch; fail if there is no broker."""
+        if self.no_broker:
+            raise BrokerUnavailable("no broker")
+        return FillWatch(
+            store=self.store,
+            changes=self.plane.changes,
+            state=StateTable(self.plane.readers, self.plane.codec),
+            readers=self.plane.readers,
+            clock=self.plane.clock,
+        )
+
+    def reason(self) -> str:
+        """Return why it is not ready."""
+        return self.background.not_ready() or ""
+
+
+@pytest.fixture
+def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
+    """Return a background that is stopped at the end, and does not wait long for anything."""
+    monkeypatch.setattr(module, "_PAUSE_AFTER_FAILURE_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(housekeeping, "EVERY_SECONDS", 0.01)
+    control = Control()
+    yield control
+    if any(thread.ident for thread in control.background._threads):
+        control.background.stop()
+
+
+def running() -> set[str]:
+    """Return the names of the threads of a background that run."""
+    return {thread.name for thread in threading.enumerate()} & THREADS
+
+
+def test_nothing_runs_before_it_is_started_or_after_it_is_stopped(control: Control) -> None:
+    assert running() == set()
+    control.background.start()
+    assert running() == THREADS
+
+    control.background.stop()
+
+    assert running() == set()
+    assert control.plane.leader == []
+
+
+def test_the_outbox_is_relayed(control: Control) -> None:
+    control.background.start()
+
+    wait_until(lambda: control.plane.outbox.pending_versions() == 0, "all is published")
+
+    assert control.plane.broker.end(Partition(POLICY_TOPIC, 0)) > 0
+    assert control.background.not_ready() is None
+
+
+def test_a_filled_view_is_noticed(control: Control) -> None:
+    control.background.start()
+
+    control.plane.fill(control.plane.subscription().topic)
+
+    wait_until(lambda: control.plane.incarnation_of().live, "the view is live")
+
+
+def test_a_grant_ends_by_the_clock(control: Control) -> None:
+    """The day after the last one that a grant was given for, it is over."""
+    control.plane.clock.sleep(24 * 3600)
+    control.background.start()
+
+    wait_until(lambda: control.plane.subscription().ended, "the subscription has ended")
+
+
+def test_a_broker_that_is_away_is_waited_for(control: Control) -> None:
+    control.no_broker = True
+    control.background.start()
+    wait_until(lambda: control.reason() == "fill-watch: no broker", "it says what is missing")
+
+    control.no_broker = False
+
+    wait_until(lambda: control.background.not_ready() is None, "it is ready")
+    assert running() == THREADS
+
+
+def test_a_database_that_is_away_is_waited_for(control: Control) -> None:
+    control.store.error = StoreUnavailable("no database")
+    control.background.start()
+    wait_until(lambda: "housekeeping" in control.background._failed, "it says so")
+    assert control.reason().endswith(": no database")
+
+    control.store.error = None
+
+    wait_until(lambda: control.background.not_ready() is None, "it is ready")
+
+
+def test_an_error_that_no_retry_helps_is_said_for_good(control: Control) -> None:
+    """The topic is ahead of the database: nothing may be published until an operator acts."""
+    relay = control.plane.relay()
+    relay.step()
+    relay._resign()
+    control.store.state.version = 0
+    control.store.state.outbox = []
+    control.background.start()
+
+    wait_until(lambda: "restored from a backup" in control.reason(), "it says so")
+
+    wait_until(lambda: running() == THREADS - {"relay"}, "the others go on")
+    assert control.reason().startswith("relay: ")
+
+
+def test_a_fault_of_ours_does_not_leave_a_process_that_calls_itself_ready(
+    control: Control,
+) -> None:
+    control.store.error = KeyError("a fault")
+    control.background.start()
+
+    wait_until(lambda: "ended by a fault" in control.reason(), "it says so")
+    assert "'a fault'" not in control.reason()
