@@ -37,7 +37,7 @@ class KafkaSettings(BaseModel):
         if self.protocol == "SASL_PLAINTEXT":
             for address in self.bootstrap.split(","):
                 host = address.rpartition(":")[0].strip("[]")
-                if not _is_loopback(host):
+                if not is_loopback(host):
                     raise ValueError(
                         f"{host} is not this machine: use protocol SASL_SSL (design: TLS only)"
                     )
@@ -178,7 +178,8 @@ def read_credentials(path: Path) -> Credentials:
         raise ConfigError(f"{path} is not a credentials file") from error
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` names this machine."""
     if host == "localhost":
         return True
     try:

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
 from bus.errors import ControlUnavailable, CredentialsMissing, NotFound
+from bus.settings import is_loopback
 
 _TIMEOUT_SECONDS = 10.0
 _NOT_MODIFIED = 304
 _UNAUTHORISED = 401
 _NOT_FOUND = 404
-_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class ControlClient:
             auth=(account.username, account.password),
             timeout=_TIMEOUT_SECONDS,
             verify=account.ca_file or True,
+            # What runs on this machine is not asked for through a proxy.
+            trust_env=not is_loopback(httpx2.URL(account.url).host),
         )
         self._username = account.username
         self._tags: dict[str, tuple[str, Any]] = {}
@@ -45,12 +48,12 @@ class ControlClient:
 
     def subscription(self, subscription: str) -> dict[str, Any]:
         """Return the descriptor of a subscription."""
-        found: dict[str, Any] = self._get(f"/v1/subscriptions/{subscription}")
+        found: dict[str, Any] = self._get(f"/v1/subscriptions/{_quoted(subscription)}")
         return found
 
     def publication(self, resource: str) -> dict[str, Any]:
         """Return how the provider of `resource` publishes."""
-        found: dict[str, Any] = self._get(f"/v1/publications/{resource}")
+        found: dict[str, Any] = self._get(f"/v1/publications/{_quoted(resource)}")
         return found
 
     def schema(self, schema_id: int) -> str:
@@ -62,10 +65,8 @@ class ControlClient:
 
     def subject_schemas(self, subject: str) -> list[str]:
         """Return the texts of all versions of a subject, oldest first."""
-        versions = self._get(f"/subjects/{subject}/versions")
-        return [
-            self._get(f"/subjects/{subject}/versions/{version}")["schema"] for version in versions
-        ]
+        path = f"/subjects/{_quoted(subject)}/versions"
+        return [self._get(f"{path}/{version}")["schema"] for version in self._get(path)]
 
     def close(self) -> None:
         """Close the connections."""
@@ -76,7 +77,7 @@ class ControlClient:
         headers = {"If-None-Match": known[0]} if known else {}
         try:
             response = self._http.get(path, headers=headers)
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise ControlUnavailable(f"the control plane does not answer: {error}") from error
         if response.status_code == _NOT_MODIFIED and known is not None:
             return known[1]
@@ -84,10 +85,12 @@ class ControlClient:
             raise CredentialsMissing(f"the control plane does not accept {self._username}")
         if response.status_code == _NOT_FOUND:
             raise NotFound(_detail(response))
-        if response.status_code >= _SERVER_ERROR:
+        if not response.is_success:
             raise ControlUnavailable(f"the control plane says: {_detail(response)}")
-        response.raise_for_status()
-        content = response.json()
+        try:
+            content = response.json()
+        except ValueError as error:
+            raise ControlUnavailable(f"{response.url} is not the control plane") from error
         if tag := response.headers.get("etag"):
             self._tags[path] = (tag, content)
         return content
@@ -98,4 +101,9 @@ def _detail(response: httpx2.Response) -> str:
         content = response.json()
     except ValueError:
         return f"status {response.status_code}"
-    return str(content.get("detail") or content.get("message") or response.status_code)
+    said = content if isinstance(content, dict) else {}
+    return str(said.get("detail") or said.get("message") or f"status {response.status_code}")
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
