@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError
 from bus.adapters.embedded.processes import ProcessIdentity
 from bus.adapters.embedded.state_folder import StateFolder
 from bus.adapters.embedded.supervisor import Supervisor
+from bus.adapters.kafka.connection import LOGGER
 from bus.adapters.postgres.provision import create_database
 from bus.bootstrap.catalog import catalog
 from bus.bootstrap.connections import kafka_connection
@@ -150,9 +151,10 @@ class Stage:
         """
         principal = provider_principal(department.code)
         connection = kafka_connection(self.settings, principal)
-        consumer = Consumer(
-            connection.client(group_id=f"{group_prefix(principal)}try", auto_offset_reset="error")
-        )
+        group = f"{group_prefix(principal)}try"
+        settings = connection.client(group_id=group, auto_offset_reset="error")
+        # To be refused is what it is for; nobody needs to read of it in the log.
+        consumer = Consumer({**settings, "log_level": 0}, logger=LOGGER)
         try:
             consumer.subscribe([topic])
             by_kafka = self._kafka_refusal(consumer)
