@@ -28,7 +28,7 @@ def initialise(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command with the credentials that the platform's own processes have."""
     postgres = postgres_settings(platform.settings)
-    return subprocess.run(  # noqa: S603 (the command is ours)
+    return subprocess.run(
         [
             *(sys.executable, "-m", "bus.cli.main", "init", "--credentials", str(admin)),
             *("--secrets", str(platform.folder.root / CREDENTIALS_FOLDER)),

@@ -196,7 +196,7 @@ def test_the_processes_of_the_image_start_without_the_embedded_platform() -> Non
         "import bus.bootstrap.verification, bus.adapters.embedded.state_folder\n"
     )
 
-    result = subprocess.run(  # noqa: S603 (the program is above)
+    result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         capture_output=True,
         text=True,
