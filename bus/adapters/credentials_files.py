@@ -43,5 +43,7 @@ def write_private(path: Path, content: str) -> None:
     part = path.with_name(f"{path.name}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
+        # A part that a crash has left keeps the permissions that it had.
+        os.fchmod(handle, _PRIVATE)
         file.write(content)
     part.replace(path)

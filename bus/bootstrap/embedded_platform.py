@@ -5,10 +5,10 @@ The embedded platform: Kafka, Postgres, and the bus's own processes, on one mach
 the demo and the tests stand on.
 """
 
+import http.client
 import os
 import signal
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
@@ -245,8 +245,10 @@ class EmbeddedPlatform:
 
 def answers(url: str) -> bool:
     """Tell whether a health page of ours says that all is well."""
+    # Our own pages are on this machine: no proxy that the environment names can reach them.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(url, timeout=_READY_SECONDS) as response:  # noqa: S310 (ours)
+        with direct.open(url, timeout=_READY_SECONDS) as response:
             return bool(response.status == 200)  # noqa: PLR2004
-    except (urllib.error.URLError, OSError):
+    except (http.client.HTTPException, OSError):
         return False

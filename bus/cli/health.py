@@ -1,5 +1,6 @@
 """What `onesource status` shows and `onesource doctor` explains."""
 
+import http.client
 import json
 import shutil
 import urllib.error
@@ -72,14 +73,26 @@ _NO_HEALTH_PAGE = ("kafka", "postgres")
 def _health(port: int | None) -> tuple[bool, str]:
     """Return (ready, why not) as the health page on `port` says."""
     url = f"http://127.0.0.1:{port}/readyz"
+    # It is on this machine: no proxy that the environment names can reach it.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(url, timeout=_READ_SECONDS) as response:
+        with direct.open(url, timeout=_READ_SECONDS) as response:
             response.read()
     except urllib.error.HTTPError as error:
-        return False, str(json.loads(error.read()).get("reason", "not ready"))
-    except (OSError, ValueError):
+        with error:
+            return False, _reason(error)
+    except (http.client.HTTPException, OSError, ValueError):
         return False, "does not answer"
     return True, ""
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """Return why a process is not ready, as far as what answers is one of ours."""
+    try:
+        content = json.loads(error.read())
+    except (http.client.HTTPException, OSError, ValueError):
+        content = None
+    return str(content.get("reason", "not ready")) if isinstance(content, dict) else "not ready"
 
 
 def diagnose(state: Path) -> Iterator[Finding]:

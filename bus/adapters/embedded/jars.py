@@ -108,6 +108,9 @@ def _fetch(downloader: Downloader, jar: LockedJar, cache: Path, on_bytes: OnByte
                     file.write(chunk)
                     received += len(chunk)
                     on_bytes(len(chunk))
+                    if received > jar.size:
+                        # It is another jar already; what else would come could fill the disk.
+                        break
             if received < jar.size:
                 raise OSError(f"the connection ended after {received} of {jar.size} bytes")
             if (digest := _digest(Path(part))) != jar.sha256:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from bus.adapters.credentials_files import save_credentials, write_private
 from bus.domain.principal import new_password
+from bus.errors import PlatformDamaged
 from bus.settings import CREDENTIALS_FOLDER, PLATFORM_FILE
 
 _SECRETS_FILE = "secrets.json"
@@ -60,11 +61,21 @@ class StateFolder:
         write_private(self.root / PLATFORM_FILE, json.dumps(content, indent=2))
 
     def secret(self, name: str) -> str:
-        """Return the secret `name`, generated the first time it is asked for."""
-        secrets = _read(self.root / _SECRETS_FILE)
+        """
+        Return the secret `name`, generated the first time it is asked for.
+
+        Raise `PlatformDamaged` if the file with the secrets cannot be read: new ones would not open
+        what the old ones have locked.
+        """
+        path = self.root / _SECRETS_FILE
+        secrets = _read(path)
+        if not secrets and path.exists():
+            raise PlatformDamaged(
+                f"{path} cannot be read: put it back, or move the state folder away to start afresh"
+            )
         if name not in secrets:
             secrets[name] = new_password()
-            write_private(self.root / _SECRETS_FILE, json.dumps(secrets, indent=2))
+            write_private(path, json.dumps(secrets, indent=2))
         found: str = secrets[name]
         return found
 
