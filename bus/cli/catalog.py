@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from bus.cli.console import console, error_console
 from bus.errors import Refused
@@ -77,7 +78,7 @@ def apply(
     folder_of_secrets = StateFolder(settings.state_folder)
     for principal, password in sorted(applied.passwords.items()):
         path = folder_of_secrets.save_credentials(principal, password)
-        error_console.print(f"credentials of {principal}: {path}", highlight=False)
+        _say_credentials(principal, path)
 
 
 @group.command()
@@ -99,7 +100,12 @@ def credentials(
         console.print(password, highlight=False)
         return
     path = StateFolder(settings.state_folder).save_credentials(principal, password)
-    error_console.print(f"credentials of {principal}: {path}", highlight=False)
+    _say_credentials(principal, path)
+
+
+def _say_credentials(principal: str, path: Path) -> None:
+    text = f"credentials of {principal}: {path}"
+    error_console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _refuse_faults(definitions: "Definitions", planned: "CatalogPlan") -> None:
@@ -116,4 +122,4 @@ def _print_changes(planned: "CatalogPlan") -> None:
     for change in planned.changes:
         line = describe(change)
         colour = {"+": "green", "~": "yellow", "-": "red"}[line[0]]
-        console.print(f"[{colour}]{line}[/]", highlight=False)
+        console.print(f"[{colour}]{escape(line)}[/]", highlight=False, soft_wrap=True)

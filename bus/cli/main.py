@@ -44,7 +44,8 @@ def main() -> None:
         app()
     except BusError as error:
         error_console.print(f"[bold red]error[/] [{error.code}]", highlight=False, markup=True)
-        error_console.print(str(error), highlight=False, markup=False)
+        # Whole lines, however narrow the terminal is: they hold paths and addresses.
+        error_console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         sys.exit(_exit_status(error))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -1,9 +1,11 @@
 """`onesource verify | dlq`: what operators check and mend."""
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from bus.cli.console import console, error_console, record_bar
@@ -89,7 +91,7 @@ def _print_comparison(what: str, found: "Comparison") -> None:
         highlight=False,
     )
     for example in found.examples:
-        console.print(f"  {example}", highlight=False, markup=False)
+        console.print(f"  {example}", highlight=False, markup=False, soft_wrap=True)
 
 
 @dlq_group.command("list")
@@ -103,7 +105,7 @@ def dlq_list(
     letters = list(_letters(resource, credentials))[-limit:]
     if as_json:
         for letter in letters:
-            console.print_json(data=letter.as_dict())
+            typer.echo(json.dumps(letter.as_dict(), ensure_ascii=False))
         return
     table = Table("letter", "accepted", "code", "position", "bytes", "reason", box=None)
     for letter in letters:
@@ -111,10 +113,10 @@ def dlq_list(
         table.add_row(
             str(letter.number),
             held.accepted_at.isoformat(timespec="seconds"),
-            held.code,
+            escape(held.code),
             f"{held.partition}/{held.position}",
             str(held.size),
-            held.reason,
+            escape(held.reason),
         )
     console.print(table)
     error_console.print(f"{len(letters)} dead letters", highlight=False)

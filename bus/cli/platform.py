@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from bus.cli.console import console, download_bar, error_console
@@ -115,7 +116,9 @@ def status(
     table = Table("part", "state", "where", "what it says", box=None)
     for part in parts:
         colour = "green" if part.well else "red"
-        table.add_row(part.name, f"[{colour}]{part.state}[/]", part.where, part.detail)
+        table.add_row(
+            part.name, f"[{colour}]{part.state}[/]", escape(part.where), escape(part.detail)
+        )
     console.print(table)
 
 
@@ -126,10 +129,12 @@ def doctor(state: StateFolderOption = _DEFAULT_STATE) -> None:
     well = True
     for finding in diagnose(state):
         mark = "[green]ok[/]  " if finding.well else "[red]bad[/] "
-        console.print(f"{mark} {finding.what}", highlight=False)
+        console.print(f"{mark} {escape(finding.what)}", highlight=False, soft_wrap=True)
         if not finding.well:
             well = False
-            console.print(f"      [bold]do:[/] {finding.remedy}", highlight=False)
+            console.print(
+                f"      [bold]do:[/] {escape(finding.remedy)}", highlight=False, soft_wrap=True
+            )
     if not well:
         raise typer.Exit(1)
 

@@ -128,7 +128,7 @@ def _object(text: str) -> dict[str, Any]:
     try:
         # A float would lose digits of a decimal item.
         content = json.loads(text, parse_float=decimal.Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordInvalid(f"not JSON: {error}") from error
     if not isinstance(content, dict):
         raise RecordInvalid("a JSON object is wanted")

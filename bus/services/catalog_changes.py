@@ -24,7 +24,7 @@ from bus.domain.changes import (
 from bus.domain.grant import GrantState
 from bus.domain.names import provider_principal, value_subject
 from bus.domain.principal import PrincipalKind
-from bus.errors import FilterInvalid
+from bus.errors import FilterInvalid, NotFound
 from bus.ports import CatalogStore, CatalogTransaction, Clock, EventCodec, TopicAdmin
 from bus.services.access import Access
 from bus.services.data_plane import Refreshed, refresh
@@ -120,9 +120,15 @@ class CatalogChanges:
         self.reconcile()
 
     def reissue(self, principal: str) -> str:
-        """Give an existing account a new password and return it; the old one ends at once."""
+        """
+        Give an existing account a new password and return it; the old one ends at once.
+
+        Raise `NotFound` if there is no such account.
+        """
         with self._store.transaction() as transaction:
-            known = transaction.principals()[principal]
+            known = transaction.principals().get(principal)
+            if known is None:
+                raise NotFound(f"there is no account {principal!r}")
             return self._access.issue(transaction, known.name, known.kind, known.owner)
 
     def reconcile(self) -> None:
