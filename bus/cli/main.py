@@ -41,7 +41,7 @@ demo_command.add_to(app)
 def main() -> None:
     """Run the command line; errors of ours become one message and an exit status."""
     try:
-        app()
+        app(prog_name="onesource")
     except BusError as error:
         error_console.print(f"[bold red]error[/] [{error.code}]", highlight=False, markup=True)
         # Whole lines, however narrow the terminal is: they hold paths and addresses.
