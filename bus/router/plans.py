@@ -11,11 +11,14 @@ class Plans:
     def __init__(self, compile_filter: FilterCompiler) -> None:
         self._compile_filter = compile_filter
         self._plans: dict[str, tuple[Plan, int]] = {}
+        #: Schema ids of all resources; the plans look at it.
+        self._schemas: set[int] = set()
         self.version = 0
 
     def follow(self, policy: Policy) -> None:
         """Compile what is new or has changed; forget what is gone."""
-        schemas = frozenset(
+        self._schemas.clear()
+        self._schemas.update(
             schema.id for resource in policy.resources.values() for schema in resource.schemas
         )
         plans: dict[str, tuple[Plan, int]] = {}
@@ -26,7 +29,7 @@ class Plans:
                 plans[topic] = known
                 continue
             plan = compile_plan(
-                resource, views, compile_filter=self._compile_filter, foreign_schemas=schemas
+                resource, views, compile_filter=self._compile_filter, registered=self._schemas
             )
             plans[topic] = (plan, policy.version)
         self._plans = plans
@@ -35,6 +38,10 @@ class Plans:
     def topics(self) -> frozenset[str]:
         """Return the source topics."""
         return frozenset(self._plans)
+
+    def knows_schema(self, schema: int) -> bool:
+        """Tell whether a schema is registered, for whatever resource."""
+        return schema in self._schemas
 
     def of(self, topic: str) -> tuple[Plan, int] | None:
         """Return the plan of a source topic, and the policy version it is from."""

@@ -181,9 +181,15 @@ class Router:
 
     def _adopt(self, task: PartitionTask) -> None:
         planned = self._plans.of(task.partition.topic)
-        if planned is None or planned[0] is task.plan:
+        if planned is None:
             return
         plan, version = planned
+        if plan is task.plan:
+            # What it waits for may have turned out to be another resource's.
+            if task.waiting_for is not None and self._plans.knows_schema(task.waiting_for):
+                task.waiting_for = None
+                self._go_on(task)
+            return
         slots = next_slots(
             task.partition,
             plan.views,
@@ -199,8 +205,12 @@ class Router:
         if ended:
             task.membership.forget(ended)
         if waited:
-            self._schema_deadlines.pop(task.partition, None)
-            self._consumer.start({task.partition: task.position})
+            self._go_on(task)
+
+    def _go_on(self, task: PartitionTask) -> None:
+        """Read on after a wait for a schema."""
+        self._schema_deadlines.pop(task.partition, None)
+        self._consumer.start({task.partition: task.position})
 
     def _load(self) -> None:
         if not self._groups:

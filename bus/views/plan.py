@@ -7,7 +7,7 @@ copied behind the view's schema id and the router's `meta`. Nothing is decoded t
 needs, and nothing is encoded but `meta`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, TypeAlias
@@ -77,7 +77,7 @@ class Plan:
     resource: ResourcePolicy
     views: tuple[ViewPolicy, ...]
     _writers: Mapping[int, "_WriterPlan"]
-    _foreign_schemas: frozenset[int]
+    _registered: Container[int]
     filter_errors: list[int] = field(default_factory=list)
     """By view: evaluations that failed since the plan was compiled (each was a "no match")."""
 
@@ -112,7 +112,7 @@ class Plan:
             schema_id = int.from_bytes(value[1:PREFIX_BYTES], "big")
             writer = self._writers.get(schema_id)
             if writer is None:
-                if schema_id in self._foreign_schemas:
+                if schema_id in self._registered:
                     raise MalformedRecord(
                         "SCHEMA_FOREIGN", f"schema {schema_id} belongs to another resource"
                     )
@@ -144,14 +144,15 @@ def compile_plan(
     views: Sequence[ViewPolicy],
     *,
     compile_filter: FilterCompiler,
-    foreign_schemas: frozenset[int] = frozenset(),
+    registered: Container[int] = frozenset(),
 ) -> Plan:
     """
     Return the plan of `views` over the records of `resource`.
 
-    Row filters are compiled against the newest writer schema; `foreign_schemas` are ids that belong
-    to other resources. Raise `ContractError` if a schema or treatment is beyond the kernel,
-    `FilterInvalid` if a filter does not compile: both were checked when the grant was decided.
+    Row filters are compiled against the newest writer schema. `registered` are the schema ids of
+    all resources, as they are when a record is looked at: they grow while the plan is in use.
+    Raise `ContractError` if a schema or treatment is beyond the kernel, `FilterInvalid` if a filter
+    does not compile: both were checked when the grant was decided.
     """
     newest = max(resource.schemas, key=lambda schema: schema.entry_version)
     types = filter_types(parse_schema(newest.text))
@@ -165,7 +166,7 @@ def compile_plan(
         _writers={
             schema.id: _WriterPlan(resource, schema, views, filters) for schema in resource.schemas
         },
-        _foreign_schemas=foreign_schemas - {schema.id for schema in resource.schemas},
+        _registered=registered,
         filter_errors=[0] * len(views),
     )
 

@@ -94,9 +94,7 @@ def view(*kept: str, rows: str | None = None, name: str = "v") -> ViewPolicy:
 
 def plan(source: ResourcePolicy, *views: ViewPolicy) -> Plan:
     """Compile with the engine that the router uses."""
-    return compile_plan(
-        source, views, compile_filter=compile_filter, foreign_schemas=frozenset({OTHER_SCHEMA})
-    )
+    return compile_plan(source, views, compile_filter=compile_filter, registered={OTHER_SCHEMA})
 
 
 def encode(record: Mapping[str, Any], schema: str = PEOPLE, schema_id: int = 1) -> bytes:
