@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,16 +58,22 @@ def verify(
         console.print(
             f"{found.source_records} source records; {found.refused} dead letters",
             highlight=False,
+            soft_wrap=True,
         )
         well = found.well
         for position in found.wrongly_refused:
-            console.print(f"[red]a clean record has a dead letter: position {position}[/]")
+            console.print(
+                f"[red]a clean record has a dead letter: position {position}[/]", soft_wrap=True
+            )
         for position in found.unexplained:
-            console.print(f"[yellow]a bad record has no dead letter: position {position}[/]")
+            console.print(
+                f"[yellow]a bad record has no dead letter: position {position}[/]", soft_wrap=True
+            )
         if found.undecided:
             console.print(
                 f"{len(found.undecided)} keys left out: only refused records are left of them",
                 highlight=False,
+                soft_wrap=True,
             )
         if dsn is not None:
             compared = parts.compare_table(
@@ -81,7 +88,9 @@ def verify(
 def _print_comparison(what: str, found: "Comparison") -> None:
     verdict = "[green]equal[/]" if found.equal else "[red]DIFFERENT[/]"
     console.print(
-        f"{what}: {verdict}: {found.found} rows, digest {found.found_digest}", highlight=False
+        f"{what}: {verdict}: {found.found} rows, digest {found.found_digest}",
+        highlight=False,
+        soft_wrap=True,
     )
     if found.equal:
         return
@@ -89,6 +98,7 @@ def _print_comparison(what: str, found: "Comparison") -> None:
         f"  must be {found.expected} rows, digest {found.expected_digest}: "
         f"{found.missing} missing, {found.extra} not granted, {found.different} different",
         highlight=False,
+        soft_wrap=True,
     )
     for example in found.examples:
         console.print(f"  {example}", highlight=False, markup=False, soft_wrap=True)
@@ -119,7 +129,7 @@ def dlq_list(
             escape(held.reason),
         )
     console.print(table)
-    error_console.print(f"{len(letters)} dead letters", highlight=False)
+    error_console.print(f"{len(letters)} dead letters", highlight=False, soft_wrap=True)
 
 
 @dlq_group.command("show")
@@ -132,7 +142,9 @@ def dlq_show(
     for letter in _letters(resource, credentials):
         if letter.number == number:
             console.print_json(data=letter.as_dict())
-            console.print(_hex(letter.letter.value or b""), highlight=False, markup=False)
+            console.print(
+                _hex(letter.letter.value or b""), highlight=False, soft_wrap=True, markup=False
+            )
             return
     raise typer.BadParameter(f"{resource} has no dead letter {number}")
 
@@ -159,11 +171,13 @@ def dlq_redrive(
         if (not numbers or letter.number in numbers) and code in (None, letter.letter.code)
     ]
     account = provider_account(load_settings(credentials=credentials), resource)
-    result = redrive(account, resource, wanted)
+    with closing(account.control):
+        result = redrive(account, resource, wanted)
     console.print(
         f"published again: {result.published}; superseded by a newer record: {result.superseded}; "
         f"not whole: {result.not_whole}",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -173,7 +187,9 @@ def _letters(resource: str, credentials: Any) -> Iterator["StoredLetter"]:  # no
     from bus.domain.access import OPERATOR
     from bus.settings import load_settings
 
-    return dead_letters(account(load_settings(credentials=credentials), OPERATOR), resource)
+    operator = account(load_settings(credentials=credentials), OPERATOR)
+    with closing(operator.control):
+        return dead_letters(operator, resource)
 
 
 def _hex(data: bytes) -> str:

@@ -3,6 +3,7 @@
 import decimal
 import json
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,13 +68,15 @@ def publish_file(
     from producers.record_encoder import RecordEncoder
 
     account = provider_account(load_settings(credentials=credentials), resource)
-    publication = Publication.from_descriptor(account.control.publication(resource))
-    readers = KafkaLogReaders(account.kafka, group=f"{group_prefix(publication.principal)}diff")
-    with FileDiff(RecordEncoder(publication)) as diff:
+    with ExitStack() as stack:
+        control = stack.enter_context(closing(account.control))
+        publication = Publication.from_descriptor(control.publication(resource))
+        readers = KafkaLogReaders(account.kafka, group=f"{group_prefix(publication.principal)}diff")
+        diff = stack.enter_context(FileDiff(RecordEncoder(publication)))
         with record_bar("reading the edition") as progress:
             diff.read_edition(files, progress)
         with record_bar("reading what is published") as progress:
-            diff.read_current(readers, account.control.schema, progress)
+            diff.read_current(readers, control.schema, progress)
         if dry_run:
             difference = diff.difference()
         else:
@@ -111,7 +114,8 @@ def publish_record(
 
     content = _object(sys.stdin.read(_MAX_RECORD_CHARACTERS) if record == "-" else record)
     account = provider_account(load_settings(credentials=credentials), resource)
-    publication = Publication.from_descriptor(account.control.publication(resource))
+    with closing(account.control) as control:
+        publication = Publication.from_descriptor(control.publication(resource))
     with Publisher(publication, account.kafka) as publisher:
         try:
             values = from_json(publisher.encoder.tree, content)
@@ -121,7 +125,7 @@ def publish_record(
             publisher.delete(values)
         else:
             publisher.upsert(values)
-    console.print("accepted", highlight=False)
+    console.print("accepted", highlight=False, soft_wrap=True)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -156,4 +160,5 @@ def _print_difference(difference: "Difference", *, dry_run: bool) -> None:
         f"{difference.updates} updates, {difference.deletes} deletes; "
         f"{difference.unchanged} unchanged",
         highlight=False,
+        soft_wrap=True,
     )

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,14 +54,18 @@ def tail(
     mine = account(load_settings(credentials=credentials), subscription_principal(subscription))
     ended = stop_event()
     seen = 0
-    with Subscriber(
-        subscription,
-        kafka=mine.kafka,
-        control=mine.control,
-        name=f"tail-{time.time_ns()}",
-        from_start=from_start,
-        remember=False,
-    ) as subscriber:
+    listening = False
+    with (
+        closing(mine.control),
+        Subscriber(
+            subscription,
+            kafka=mine.kafka,
+            control=mine.control,
+            name=f"tail-{time.time_ns()}",
+            from_start=from_start,
+            remember=False,
+        ) as subscriber,
+    ):
         try:
             while not ended.is_set() and (most is None or seen < most):
                 for change in subscriber.poll(0.2):
@@ -68,8 +73,12 @@ def tail(
                     seen += 1
                     if most is not None and seen >= most:
                         break
+                if not listening:
+                    # From here on nothing that is published is missed.
+                    listening = True
+                    error_console.print("[dim]·[/] listening; Ctrl-C stops", highlight=False)
         except SubscriptionEnded as error:
-            error_console.print(str(error), highlight=False)
+            error_console.print(str(error), highlight=False, markup=False, soft_wrap=True)
 
 
 @sink_group.command("postgres")
@@ -133,8 +142,6 @@ def sink_postgres(
 
 
 def _sink(settings: Any, subscription: str, dsn: str, schema: str, table: str | None) -> Any:  # noqa: ANN401
-    from contextlib import closing
-
     from bus.adapters.kafka.log_reader import KafkaLogReaders
     from bus.adapters.system_clock import SystemClock
     from bus.bootstrap.accounts import account
@@ -171,11 +178,14 @@ def _print_change(change: "Change", *, as_json: bool) -> None:
         console.print(
             f"[dim]{when}[/] [red]- {escape(change.key)}[/] [dim]{change.meta.reason}[/]",
             highlight=False,
+            soft_wrap=True,
         )
         return
     shown = "  ".join(f"{name}={value}" for name, value in change.record.items())
     console.print(
-        f"[dim]{when}[/] [green]+ {escape(change.key)}[/] {escape(shown)}", highlight=False
+        f"[dim]{when}[/] [green]+ {escape(change.key)}[/] {escape(shown)}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 
