@@ -20,6 +20,10 @@ _REQUEST_SECONDS = 5
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    @override
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a client that dawdles or goes away is no event."""
+
 
 class _Handler(WSGIRequestHandler):
     timeout = _REQUEST_SECONDS

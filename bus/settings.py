@@ -36,7 +36,7 @@ class KafkaSettings(BaseModel):
     def _tls_beyond_loopback(self) -> "KafkaSettings":
         if self.protocol == "SASL_PLAINTEXT":
             for address in self.bootstrap.split(","):
-                host = address.rpartition(":")[0].strip("[]")
+                host = address.strip().rpartition(":")[0].strip("[]")
                 if not is_loopback(host):
                     raise ValueError(
                         f"{host} is not this machine: use protocol SASL_SSL (design: TLS only)"
@@ -144,6 +144,8 @@ def _platform_file(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
         return {}
     return {key: content[key] for key in ("kafka", "postgres", "control") if key in content}
 
