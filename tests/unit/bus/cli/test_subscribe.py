@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+import consumers
 from bus import health, logs
+from bus.bootstrap import accounts
 from bus.cli import subscribe as module
 from bus.errors import AccessDenied, BrokerUnavailable, SubscriptionEnded
 from consumers.change import Change, ChangeKind, Meta
@@ -106,6 +108,65 @@ def test_for_machines_a_change_says_where_it_comes_from_and_what_for(
     assert said["purpose"] == builders.grant().purpose
     assert said["class"] == "UNCONDITIONAL" == upsert.subscription.share_class
     assert "东城" in line
+
+
+class FakeSubscriber:
+    """Has two changes at each poll, until the grant ends."""
+
+    def __init__(self, change: Change, polls: int) -> None:
+        self.change = change
+        self.polls = polls
+        self.asked: dict[str, Any] = {}
+
+    @contextmanager
+    def open(self, subscription: str, **options: Any) -> Iterator["FakeSubscriber"]:
+        """Stand in for the constructor."""
+        self.asked = {"subscription": subscription, **options}
+        yield self
+
+    def poll(self, _seconds: float) -> list[Change]:
+        """Return what has come."""
+        if not self.polls:
+            raise SubscriptionEnded("the grant [bold]is over[/red]")
+        self.polls -= 1
+        return [self.change, self.change]
+
+
+@pytest.fixture
+def subscriber(monkeypatch: pytest.MonkeyPatch, upsert: Change) -> FakeSubscriber:
+    """Return the subscriber that the command reads from."""
+    fake = FakeSubscriber(upsert, polls=2)
+    mine = SimpleNamespace(kafka=None, control=SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(accounts, "account", lambda *_: mine)
+    monkeypatch.setattr(consumers, "Subscriber", fake.open)
+    monkeypatch.setattr(module, "stop_event", threading.Event)
+    return fake
+
+
+@pytest.mark.parametrize(("most", "printed"), [("1", 1), ("3", 3), ("99", 4)])
+def test_a_tail_stops_after_so_many_changes_or_when_the_grant_ends(
+    onesource: CommandLine, subscriber: FakeSubscriber, most: str, printed: int
+) -> None:
+    ran = onesource("tail", builders.GRANT, "--json", "--max", most)
+
+    assert ran.status == 0
+    assert len([json.loads(line) for line in ran.out.splitlines()]) == printed
+    assert ran.err.count("listening") == 1
+    assert ("the grant [bold]is over[/red]" in ran.err) is (printed == 4)
+
+
+def test_a_tail_takes_nothing_away_from_the_subscribers_systems(
+    onesource: CommandLine, subscriber: FakeSubscriber
+) -> None:
+    """Two tails have groups of their own, and neither remembers a position."""
+    onesource("tail", builders.GRANT)
+    first = subscriber.asked
+    onesource("tail", builders.GRANT, "--from-start")
+    second = subscriber.asked
+
+    assert first["remember"] is second["remember"] is False
+    assert (first["from_start"], second["from_start"]) == (False, True)
+    assert first["name"] != second["name"]
 
 
 # --- sink -----------------------------------------------------------------------------------------
