@@ -24,14 +24,36 @@ _KEPT_LOGS = _TESTS.parent / ".pytest_cache" / "platform-logs"
 _ON_PLATFORM = ("integration", "faults", "e2e")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the platform; cut unit tests off from the network."""
+    """Mark what needs the platform; cut unit tests off from the network; keep stories in order."""
+    _tell_stories_in_order(items)
     for item in items:
         folder = item.path.relative_to(_TESTS).parts[0]
         if folder in _ON_PLATFORM:
             item.add_marker(pytest.mark.platform)
         if folder == "unit" and not any(item.iter_markers("enable_socket")):
             item.add_marker(pytest.mark.allow_hosts(["127.0.0.1"]))
+
+
+def _tell_stories_in_order(items: list[pytest.Item]) -> None:
+    """
+    Undo the shuffling within each module of `e2e/`.
+
+    There, as in a terminal, one command goes on where another stopped.
+    """
+    places: dict[Path, list[int]] = {}
+    for place, item in enumerate(items):
+        if item.path.is_relative_to(_TESTS / "e2e"):
+            places.setdefault(item.path, []).append(place)
+    for of_module in places.values():
+        story = sorted((items[place] for place in of_module), key=_line)
+        for place, item in zip(of_module, story, strict=True):
+            items[place] = item
+
+
+def _line(item: pytest.Item) -> int:
+    return item.location[1] or 0
 
 
 @pytest.fixture(scope="session")

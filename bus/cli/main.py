@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
+app.callback()(platform.look_for_platform)
 platform.add_to(app)
 initialise.add_to(app)
 processes.add_to(app)

@@ -1,5 +1,6 @@
 """`onesource up | down | status | doctor`: the embedded platform."""
 
+import os
 import signal
 import threading
 import time
@@ -21,6 +22,7 @@ StateFolderOption = Annotated[
     typer.Option("--state", envvar="ONESOURCE_STATE_FOLDER", help="The platform's folder."),
 ]
 _DEFAULT_STATE = Path(".onesource")
+_NEED_PLATFORM = frozenset({"catalog", "publish", "tail", "sink", "verify", "dlq"})
 
 
 def add_to(app: typer.Typer) -> None:
@@ -139,15 +141,24 @@ def doctor(state: StateFolderOption = _DEFAULT_STATE) -> None:
         raise typer.Exit(1)
 
 
-def running_platform(state: Path) -> dict[str, Any]:
-    """Return what the running platform has written down; raise `PlatformNotRunning`."""
+def look_for_platform(context: typer.Context) -> None:
+    """
+    Before a command that needs the platform: raise `PlatformNotRunning` if that here has stopped.
+
+    Its addresses are still written down, and the command would wait for them in vain. A cluster
+    elsewhere is named by the environment, and has no such file.
+    """
+    if (
+        context.invoked_subcommand not in _NEED_PLATFORM
+        or "ONESOURCE_KAFKA__BOOTSTRAP" in os.environ
+    ):
+        return
     from bus.adapters.embedded.state_folder import StateFolder
 
+    state = Path(os.environ.get("ONESOURCE_STATE_FOLDER", _DEFAULT_STATE))
     folder = StateFolder(state)
-    content = folder.platform()
-    if not content or not folder.is_held():
+    if folder.platform() and not folder.is_held():
         raise PlatformNotRunning(f"nothing runs in {state}; start it with `onesource up`")
-    return content
 
 
 def _print_addresses(content: dict[str, Any]) -> None:

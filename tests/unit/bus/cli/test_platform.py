@@ -17,8 +17,6 @@ from bus.adapters.embedded import jars
 from bus.adapters.embedded.processes import ProcessIdentity, free_port
 from bus.adapters.embedded.state_folder import StateFolder
 from bus.cli.health import platform_status
-from bus.cli.platform import running_platform
-from bus.errors import PlatformNotRunning
 from tests.command_line import CommandLine
 from tests.loopback_http import Handler, answer, serving
 
@@ -329,13 +327,23 @@ def test_up_without_a_network_says_so_and_leaves_nothing_behind(
     assert not folder.is_held()
 
 
-def test_only_a_platform_that_is_held_runs(
-    folder: StateFolder, pretend: Callable[..., None]
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["catalog", "plan"],
+        ["publish", "record", "towns"],
+        ["tail", "towns-housing"],
+        ["verify", "towns-housing"],
+        ["dlq", "list", "towns"],
+    ],
+)
+def test_what_needs_a_stopped_platform_says_at_once_how_to_start_it(
+    onesource: CommandLine, pretend: Callable[..., None], line: list[str]
 ) -> None:
-    with pytest.raises(PlatformNotRunning, match="onesource up"):
-        running_platform(folder.root)
     pretend(held=False, control=WELL)
-    with pytest.raises(PlatformNotRunning):
-        running_platform(folder.root)
-    with folder.locked():
-        assert running_platform(folder.root) == folder.platform()
+
+    ran = onesource(*line)
+
+    assert ran.status == 5
+    assert "error [PLATFORM_NOT_RUNNING]" in ran.err
+    assert "onesource up" in ran.err
