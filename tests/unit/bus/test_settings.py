@@ -173,7 +173,9 @@ def test_settings_do_not_change() -> None:
 # --- TLS beyond this machine ----------------------------------------------------------------------
 
 HERE = st.sampled_from(["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])
-AWAY = st.sampled_from(["10.0.0.1", "kafka.example", "[2001:db8::1]", "192.0.2.1", "localhost.x", ""])
+AWAY = st.sampled_from(
+    ["10.0.0.1", "kafka.example", "[2001:db8::1]", "192.0.2.1", "localhost.x", ""]
+)
 
 
 @given(hosts=st.lists(HERE, min_size=1), protocol=st.sampled_from(["SASL_PLAINTEXT", "SASL_SSL"]))
