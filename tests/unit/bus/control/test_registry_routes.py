@@ -11,7 +11,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bus.control.registry_routes import MAX_SCHEMA_CHARACTERS
@@ -29,9 +29,15 @@ NEWER = replace(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def control() -> ControlHTTP:
-    """Return the application with a catalog in force."""
+    """Return the application with a catalog in force, for tests that change nothing."""
+    return ControlHTTP()
+
+
+@pytest.fixture
+def changing() -> ControlHTTP:
+    """Return the application with a catalog in force that a test may change."""
     return ControlHTTP()
 
 
@@ -39,12 +45,6 @@ def control() -> ControlHTTP:
 def provider(control: ControlHTTP) -> TestClient:
     """Return a client of the provider, which sees the subject of its source topic."""
     return control.client(PROVIDER)
-
-
-@pytest.fixture
-def shared() -> ControlHTTP:
-    """Return an application for examples that change nothing."""
-    return ControlHTTP()
 
 
 def view_subject(control: ControlHTTP) -> str:
@@ -93,9 +93,10 @@ def test_a_version_is_named_by_its_number_or_as_the_latest(
 
 
 def test_a_new_version_of_an_entry_becomes_the_latest(
-    control: ControlHTTP, provider: TestClient
+    changing: ControlHTTP,
 ) -> None:
-    control.apply(builders.catalog(entries=[NEWER]))
+    provider = changing.client(PROVIDER)
+    changing.apply(builders.catalog(entries=[NEWER]))
 
     assert provider.get(f"/subjects/{SUBJECT}/versions").json() == [1, 2]
     latest = provider.get(f"/subjects/{SUBJECT}/versions/latest").json()
@@ -165,31 +166,31 @@ def test_a_schema_of_another_is_as_unknown_as_one_that_is_not_there(
     assert not_mine.text.replace("Schema 1 ", "Schema 7777 ") == not_there.text
 
 
-def test_a_shared_schema_shows_only_the_callers_own_subjects(control: ControlHTTP) -> None:
+def test_a_shared_schema_shows_only_the_callers_own_subjects(changing: ControlHTTP) -> None:
     """Equal schemas have one id, whoever uses them."""
     wider = builders.grant(items=["code", "name", "district", "population"])
     other = builders.grant("divisions-others", row_filter='code == "110101"', items=["code"])
-    control.apply(builders.catalog(grants=[wider, other]))
+    changing.apply(builders.catalog(grants=[wider, other]))
     one = builders.grant("divisions-third", items=["code"])
-    control.apply(builders.catalog(grants=[wider, other, one]))
-    mine = control.plane.subscription("divisions-third").topic
-    theirs = control.plane.subscription("divisions-others").topic
+    changing.apply(builders.catalog(grants=[wider, other, one]))
+    mine = changing.plane.subscription("divisions-third").topic
+    theirs = changing.plane.subscription("divisions-others").topic
     assert mine != theirs
-    subscriber = control.client("sub-divisions-third")
+    subscriber = changing.client("sub-divisions-third")
     number = subscriber.get(f"/subjects/{mine}-value/versions/latest").json()["id"]
 
     seen = subscriber.get(f"/schemas/ids/{number}/versions").json()
-    all_of_them = control.client(OPERATOR).get(f"/schemas/ids/{number}/versions").json()
+    all_of_them = changing.client(OPERATOR).get(f"/schemas/ids/{number}/versions").json()
 
     assert seen == [{"subject": f"{mine}-value", "version": 1}]
     assert {each["subject"] for each in all_of_them} == {f"{mine}-value", f"{theirs}-value"}
 
 
-def test_a_subscriber_whose_grant_has_ended_sees_no_schema_any_more(control: ControlHTTP) -> None:
-    subscriber, subject = control.client(SUBSCRIBER), view_subject(control)
+def test_a_subscriber_whose_grant_has_ended_sees_no_schema_any_more(changing: ControlHTTP) -> None:
+    subscriber, subject = changing.client(SUBSCRIBER), view_subject(changing)
     number = subscriber.get(f"/subjects/{subject}/versions/latest").json()["id"]
 
-    control.apply(builders.catalog(grants=[]))
+    changing.apply(builders.catalog(grants=[]))
 
     assert subscriber.get("/subjects").json() == []
     assert_refused(subscriber.get(f"/subjects/{subject}/versions"), 404, 40401)
@@ -318,15 +319,16 @@ def test_a_schema_that_does_not_is_not_and_can_be_asked_why(provider: TestClient
 
 
 def test_compatibility_is_asked_of_a_version_that_is_there(
-    control: ControlHTTP, provider: TestClient
+    changing: ControlHTTP,
 ) -> None:
-    control.apply(builders.catalog(entries=[NEWER]))
+    provider = changing.client(PROVIDER)
+    changing.apply(builders.catalog(entries=[NEWER]))
     path = f"/compatibility/subjects/{SUBJECT}/versions/{{}}"
 
     assert compatible(provider, SCHEMA, "1") == {"is_compatible": True}
     assert_refused(provider.post(path.format(3), json={"schema": SCHEMA}), 404, 40402)
     assert_refused(provider.post(path.format("x"), json={"schema": SCHEMA}), 422, 42202)
-    stranger = control.client(SUBSCRIBER)
+    stranger = changing.client(SUBSCRIBER)
     assert_refused(stranger.post(path.format(1), json={"schema": SCHEMA}), 404, 40401)
 
 
@@ -349,11 +351,12 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(document=JSON)
 @example(document={"type": "record", "name": "R", "fields": [{"name": "a", "type": "R"}]})
-def test_whatever_is_sent_as_a_schema_is_answered(shared: ControlHTTP, document: Any) -> None:
+def test_whatever_is_sent_as_a_schema_is_answered(control: ControlHTTP, document: Any) -> None:
     """No schema, however odd, is an error inside."""
-    client = shared.client(PROVIDER)
+    client = control.client(PROVIDER)
     with warnings.catch_warnings():
         # The library's advice about logical types that it does not know.
         warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ def test_a_value_comes_back_equal(value: Organisation | CatalogEntry | Grant | V
     assert from_document(type(value), kept(value)) == value
 
 
+@settings(max_examples=50)
 @given(entry=entries())
 def test_items_keep_their_types_and_their_order(entry: CatalogEntry) -> None:
     found = from_document(CatalogEntry, kept(entry))
