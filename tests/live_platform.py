@@ -36,6 +36,7 @@ from bus.domain.grant import Grant
 from bus.domain.names import provider_principal, subscription_principal
 from bus.domain.organisation import Organisation
 from bus.services.catalog_changes import Applied
+from bus.services.verification.rows import Comparison
 from bus.services.verification.verifier import Verified
 from bus.settings import Settings, load_settings
 from producers import Publication, Publisher
@@ -80,7 +81,6 @@ class LivePlatform:
 
     def start(self) -> None:
         """Start everything."""
-        self.folder.root.mkdir(parents=True, exist_ok=True)
         self._platform.start()
         for code in (builders.PROVIDER, builders.CONSUMER, "tourism"):
             self._organisations[code] = builders.organisation(code)
@@ -113,6 +113,31 @@ class LivePlatform:
         self.supervisor.stop(*names)
         self._starter.submit(self.supervisor.start, *parts).result()
 
+    @contextmanager
+    def without(self, part: str) -> Iterator[None]:
+        """Kill a part, and start it again at the end."""
+        self.kill(part)
+        try:
+            yield
+        finally:
+            self.restart(part)
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Start again what ends, after its back-off, as `onesource up` does."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_LOOK_SECONDS):
+                self.supervisor.watch()
+
+        watching = self._starter.submit(watch)
+        try:
+            yield
+        finally:
+            over.set()
+            watching.result()
+
     @property
     def settings(self) -> Settings:
         """How to reach the platform."""
@@ -131,6 +156,7 @@ class LivePlatform:
         url = f"http://127.0.0.1:{self.port(part)}/metrics"
         with urllib.request.urlopen(url, timeout=5) as response:
             text = response.read().decode()
+        assert f"# TYPE {name} " in text, f"{part} has no metric {name}"
         total = 0.0
         for line in text.splitlines():
             if line.startswith((f"{name} ", f"{name}{{")) and all(
@@ -241,6 +267,18 @@ class LivePlatform:
         with verification(self.settings) as tools:
             return tools.verify(grant.id, wait_seconds=wait_seconds)
 
+    def compare_table(self, grant: Grant, dsn: str, table: str, verified: Verified) -> Comparison:
+        """Compare a sink's table with its view, once the sink has caught up."""
+        with verification(self.settings) as tools:
+            return tools.compare_table(
+                grant.id,
+                verified,
+                dsn=dsn,
+                schema="public",
+                table=table,
+                wait_seconds=DEADLINE_SECONDS,
+            )
+
     def new_database(self) -> str:
         """Create a database for a subscriber, and return its DSN."""
         name = self.new_code("db").replace("-", "_")
@@ -283,11 +321,13 @@ class LivePlatform:
 def running_platform(root: Path) -> Iterator[LivePlatform]:
     """Start a platform, and stop it at the end."""
     platform = LivePlatform(root)
-    platform.start()
-    try:
-        yield platform
-    finally:
-        platform.stop()
+    root.mkdir(parents=True, exist_ok=True)
+    with platform.folder.locked():
+        platform.start()
+        try:
+            yield platform
+        finally:
+            platform.stop()
 
 
 def read_json(path: Path) -> Any:

@@ -45,8 +45,13 @@ class Verification:
         wait_seconds: float,
         on_progress: Callable[[int, int], None] = lambda *_: None,
     ) -> Verified:
-        """Compare the view of `subscription` with its source."""
-        descriptor = self.account.control.subscription(subscription)
+        """
+        Compare the view of `subscription` with its source.
+
+        Raise `ConfigError` if the view is still being filled after `wait_seconds`, or the router
+        does not catch up within as long again.
+        """
+        descriptor = self._await_fill(subscription, wait_seconds)
         codec = AvroEventCodec()
         follower = PolicyFollower(self.readers, codec, self.clock)
         deadline = self.clock.monotonic() + _CATCH_UP_SECONDS
@@ -65,6 +70,16 @@ class Verification:
             wait_seconds=wait_seconds,
             on_progress=lambda _, done, total: on_progress(done, total),
         )
+
+    def _await_fill(self, subscription: str, wait_seconds: float) -> dict[str, Any]:
+        deadline = self.clock.monotonic() + wait_seconds
+        while True:
+            descriptor = self.account.control.subscription(subscription)
+            if descriptor["state"] != "SNAPSHOTTING":
+                return descriptor
+            if self.clock.monotonic() > deadline:
+                raise ConfigError(f"the view of {subscription} is still being filled")
+            self.clock.sleep(_LOOK_SECONDS)
 
     def compare_table(
         self,

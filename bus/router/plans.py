@@ -11,16 +11,17 @@ class Plans:
     def __init__(self, compile_filter: FilterCompiler) -> None:
         self._compile_filter = compile_filter
         self._plans: dict[str, tuple[Plan, int]] = {}
-        #: Schema ids of all resources; the plans look at it.
+        #: Schema ids of all resources and views; the plans look at it.
         self._schemas: set[int] = set()
         self.version = 0
 
     def follow(self, policy: Policy) -> None:
         """Compile what is new or has changed; forget what is gone."""
         self._schemas.clear()
-        self._schemas.update(
-            schema.id for resource in policy.resources.values() for schema in resource.schemas
-        )
+        for resource in policy.resources.values():
+            self._schemas.update(schema.id for schema in resource.schemas)
+        for view in policy.views.values():
+            self._schemas.update(view.projections.values())
         plans: dict[str, tuple[Plan, int]] = {}
         for topic, resource in policy.resources.items():
             views = policy.views_of(resource)
@@ -40,7 +41,7 @@ class Plans:
         return frozenset(self._plans)
 
     def knows_schema(self, schema: int) -> bool:
-        """Tell whether a schema is registered, for whatever resource."""
+        """Tell whether a schema is registered, for whatever topic."""
         return schema in self._schemas
 
     def of(self, topic: str) -> tuple[Plan, int] | None:

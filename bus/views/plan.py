@@ -114,7 +114,7 @@ class Plan:
             if writer is None:
                 if schema_id in self._registered:
                     raise MalformedRecord(
-                        "SCHEMA_FOREIGN", f"schema {schema_id} belongs to another resource"
+                        "SCHEMA_FOREIGN", f"schema {schema_id} belongs to another topic"
                     )
                 return SchemaPending(schema_id)
             ends = writer.walk(value)
@@ -150,7 +150,7 @@ def compile_plan(
     Return the plan of `views` over the records of `resource`.
 
     Row filters are compiled against the newest writer schema. `registered` are the schema ids of
-    all resources, as they are when a record is looked at: they grow while the plan is in use.
+    all topics, as they are when a record is looked at: they grow while the plan is in use.
     Raise `ContractError` if a schema or treatment is beyond the kernel, `FilterInvalid` if a filter
     does not compile: both were checked when the grant was decided.
     """

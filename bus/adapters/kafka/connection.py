@@ -33,6 +33,10 @@ class KafkaConnection:
             # The broker closes connections that idle for ten seconds (design.md §10).
             "log.connection.close": False,
             "reconnect.backoff.max.ms": 1000,
+            # With one broker, every idle connection that the broker closes looks like the loss of
+            # the cluster: librdkafka would forget the broker and begin anew, and a transaction
+            # that comes just then waits for ten seconds, or is fenced (ADR 0014).
+            "metadata.recovery.strategy": "none",
         }
         if self.ca_file is not None:
             config["ssl.ca.location"] = self.ca_file

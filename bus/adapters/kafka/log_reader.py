@@ -49,6 +49,9 @@ _NO_LEADER_YET = frozenset(
         KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
     }
 )
+#: A client that asks for offsets does not notice by itself that the leader has changed its epoch,
+#: as it does when it comes back: only a new one does.
+_EPOCH_UNKNOWN = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
 _LEADER_SECONDS = 10.0
 _LEADER_PAUSE_SECONDS = 0.1
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001
@@ -64,7 +67,7 @@ class KafkaLogReaders:
     def __init__(self, connection: KafkaConnection, *, group: str) -> None:
         self._connection = connection
         self._group = group
-        self._admin = AdminClient(connection.client(), logger=LOGGER)
+        self._admin = self._new_admin()
 
     def open(self, starts: Mapping[Partition, int]) -> "KafkaLogReader":
         return KafkaLogReader(self._connection, self._group, starts)
@@ -99,9 +102,17 @@ class KafkaLogReaders:
             try:
                 return self._ask(partitions, spec)
             except KafkaException as error:
-                if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:
+                code = error.args[0].code()
+                if code in _EPOCH_UNKNOWN:
+                    self._admin = self._new_admin()
+                elif code not in _NO_LEADER_YET:
+                    raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
+                if time.monotonic() > deadline:
                     raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
                 time.sleep(_LEADER_PAUSE_SECONDS)
+
+    def _new_admin(self) -> AdminClient:
+        return AdminClient(self._connection.client(), logger=LOGGER)
 
     def _ask(self, partitions: Collection[Partition], spec: OffsetSpec) -> Mapping[Partition, int]:
         if not partitions:
