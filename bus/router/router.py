@@ -93,6 +93,7 @@ class Router:
         self._transactions = 0
         self._failures = 0
         self._lag_due = 0.0
+        self._lagging: set[str] = set()
 
     def not_ready(self) -> str | None:
         """Return why records are not routed now, None if they are."""
@@ -406,6 +407,10 @@ class Router:
             lag[resource] = lag.get(resource, 0) + behind
         for resource, behind in lag.items():
             metrics.ROUTER_LAG.labels(resource).set(behind)
+        for resource in self._lagging - lag.keys():
+            # Another router says it now; a last value that stays would be summed with that one's.
+            metrics.ROUTER_LAG.remove(resource)
+        self._lagging = set(lag)
         states = {
             "running": len(self._tasks) - len(self._schema_deadlines),
             "waiting": len(self._schema_deadlines),

@@ -12,7 +12,13 @@ import structlog
 from bus import metrics
 from bus.domain.names import POLICY_TOPIC
 from bus.domain.policy import PolicyHeartbeat, PolicyVersion
-from bus.errors import ConfigError, TransactionAborted, TransactionUnknown, TransientError
+from bus.errors import (
+    ConfigError,
+    TransactionAborted,
+    TransactionUnknown,
+    TransientError,
+    WriterFenced,
+)
 from bus.ports import (
     Clock,
     EventCodec,
@@ -63,17 +69,23 @@ class Relay:
         return self._writer is not None
 
     def run(self, *, ended: Callable[[], bool], pause: Callable[[float], object]) -> None:
-        """Relay until `ended`, or wait to become the one that does."""
-        while not ended():
-            try:
-                self.step()
-            except TransientError as error:
-                log.warning("relay waits", code=error.code, reason=str(error))
-                self._resign()
-                pause(_PAUSE_AFTER_FAILURE_SECONDS)
-            else:
-                pause(POLL_SECONDS)
-        self._resign()
+        """
+        Relay until `ended`, or wait to become the one that does.
+
+        Raise `ConfigError` if no waiting helps; another replica may lead then.
+        """
+        try:
+            while not ended():
+                try:
+                    self.step()
+                except (TransientError, WriterFenced) as error:
+                    log.warning("relay waits", code=error.code, reason=str(error))
+                    self._resign()
+                    pause(_PAUSE_AFTER_FAILURE_SECONDS)
+                else:
+                    pause(POLL_SECONDS)
+        finally:
+            self._resign()
 
     def step(self) -> None:
         """Publish what is pending, or a heartbeat; raise `TransientError` to start afresh."""
@@ -109,6 +121,7 @@ class Relay:
             empty = PolicyVersion(0)
             self._write({empty.object_id: self._codec.encode(empty)})
         metrics.RELAY_LEADER.set(1)
+        metrics.POLICY_VERSION.set(self._published)
         log.info("relay leads", published=self._published)
         return True
 

@@ -67,8 +67,10 @@ class KafkaNode:
             check=False,
         )
         if result.returncode != 0:
-            said = (result.stdout + result.stderr).replace(self.admin_password, "…")
-            raise PlatformDamaged(f"Kafka's storage tool could not format {self._data}: {said}")
+            raise PlatformDamaged(
+                f"Kafka's storage tool could not format {self._data}: "
+                f"{_without_secrets(result.stdout + result.stderr)}"
+            )
 
     def command(self) -> list[str]:
         """Return the command that runs the node in the foreground."""
@@ -174,3 +176,8 @@ rootLogger.appenderRef.file.ref = file
 logger.server.name = kafka.server.KafkaRaftServer
 logger.server.level = info
 """
+
+
+def _without_secrets(said: str) -> str:
+    """Return the lines that say nothing of the account, its password, or what follows from it."""
+    return "\n".join(line for line in said.splitlines() if "scram" not in line.lower())

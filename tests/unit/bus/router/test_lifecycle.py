@@ -2,6 +2,7 @@
 
 import pytest
 
+from bus import metrics
 from bus.adapters.memory.broker import Fault, MemoryGroupConsumer
 from bus.domain.names import ROUTER_GROUP, ROUTER_STATE_TOPIC
 from bus.domain.router_state import Phase, RouterState, state_key
@@ -380,3 +381,29 @@ def test_compaction_of_the_source_changes_nothing() -> None:
         f"k{number}": 25 + number for number in range(5)
     }
     assert towns_of(bus).partitions == 1
+
+
+def test_what_is_not_mine_any_more_has_no_lag_of_mine() -> None:
+    """The router that takes a partition over says its lag; two values would be added up."""
+    bus = Bus()
+    bus.declare(towns(), towns_view("all"))
+    router = bus.router()
+    bus.upsert("k", size=1)
+    bus.settle(router)
+    router._lag_due = 0
+    router.step()
+    assert _lag() == 0
+
+    leaving = router._consumer
+    assert isinstance(leaving, MemoryGroupConsumer)
+    leaving.leave()
+    router._lag_due = 0
+    router._measure()
+
+    assert _lag() is None
+
+
+def _lag() -> float | None:
+    return metrics.ROUTER_REGISTRY.get_sample_value(
+        "onesource_router_lag_records", {"resource": towns().resource}
+    )

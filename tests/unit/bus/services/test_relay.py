@@ -287,6 +287,57 @@ def test_a_former_relay_that_does_not_know_that_it_is_over_is_fenced(control: Re
     assert control.outbox.pending_versions() == 1
 
 
+def test_a_fenced_relay_resigns_and_waits_its_turn(control: Replicas) -> None:
+    """Its thread must not end: the replica would say for ever that it leads."""
+    former = control.relay()
+    former.step()
+    control.change(a=1)
+    for lock in control.leader:
+        lock.held = lambda: True  # type: ignore[method-assign]
+    control.leader.clear()
+    control.relay().step()
+    rounds = iter([False, False, True])
+
+    former.run(ended=lambda: next(rounds), pause=lambda _: None)
+
+    assert not former.leading
+    assert _leads() == 0
+
+
+def _leads() -> float:
+    return metrics.CONTROL_REGISTRY.get_sample_value("onesource_relay_leader") or 0
+
+
+def test_a_relay_that_no_waiting_helps_lets_another_one_lead(control: Replicas) -> None:
+    """The database was restored: this replica must not keep the lock while it says so."""
+    first = control.relay()
+    first.step()
+    control.change(a=1)
+    first.step()
+    first.run(ended=lambda: True, pause=lambda _: None)
+    control.outbox.newest_version = lambda: 0  # type: ignore[method-assign]
+    second = control.relay()
+
+    with pytest.raises(ConfigError):
+        second.run(ended=lambda: False, pause=lambda _: None)
+
+    assert not second.leading
+    assert control.relay()._lock.acquire()
+
+
+def test_a_relay_says_which_version_is_out_when_it_begins_to_lead(control: Replicas) -> None:
+    first = control.relay()
+    first.step()
+    control.change(a=1)
+    first.step()
+    first.run(ended=lambda: True, pause=lambda _: None)
+    metrics.POLICY_VERSION.set(0)
+
+    control.relay().step()
+
+    assert metrics.CONTROL_REGISTRY.get_sample_value("onesource_policy_version") == 1
+
+
 def test_a_relay_that_ends_lets_another_one_relay(control: Replicas) -> None:
     first, second = control.relay(), control.relay()
     first.step()
