@@ -275,13 +275,18 @@ class Stage:
             self._pause(f"the sink of {department.code} is still behind", deadline)
 
     def _sink_position(self, department: Department, topic: str) -> int:
-        with psycopg.connect(self.dsn(department)) as connection:
-            row = connection.execute(
-                "SELECT p.position FROM onesource_sink.position p"
-                " JOIN onesource_sink.subscription s ON s.id = p.subscription"
-                " WHERE p.topic = %s AND s.topic = p.topic AND NOT s.resyncing",
-                (topic,),
-            ).fetchone()
+        """Return how far the table of a department is; -1 if it is not, or not with this view."""
+        try:
+            with psycopg.connect(self.dsn(department)) as connection:
+                row = connection.execute(
+                    "SELECT p.position FROM onesource_sink.position p"
+                    " JOIN onesource_sink.subscription s ON s.id = p.subscription"
+                    " WHERE p.topic = %s AND s.topic = p.topic AND NOT s.resyncing",
+                    (topic,),
+                ).fetchone()
+        except psycopg.errors.UndefinedTable:
+            # The sink has been started, and has not made its tables yet.
+            return -1
         return int(row[0]) if row else -1
 
     def _pause(self, reason: str, deadline: float) -> None:
