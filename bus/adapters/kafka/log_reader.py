@@ -68,6 +68,7 @@ class KafkaLogReaders:
         self._connection = connection
         self._group = group
         self._admin = self._new_admin()
+        self._admin_is_new = True
 
     def open(self, starts: Mapping[Partition, int]) -> "KafkaLogReader":
         return KafkaLogReader(self._connection, self._group, starts)
@@ -105,6 +106,7 @@ class KafkaLogReaders:
                 code = error.args[0].code()
                 if code in _EPOCH_UNKNOWN:
                     self._admin = self._new_admin()
+                    self._admin_is_new = True
                 elif code not in _NO_LEADER_YET:
                     raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
                 if time.monotonic() > deadline:
@@ -117,6 +119,11 @@ class KafkaLogReaders:
     def _ask(self, partitions: Collection[Partition], spec: OffsetSpec) -> Mapping[Partition, int]:
         if not partitions:
             return {}
+        if self._admin_is_new:
+            # While a client is still getting to know its first broker, its question for the leader
+            # may get lost, and is asked again three seconds later.
+            self._admin.list_topics(next(iter(partitions)).topic, timeout=_REQUEST_SECONDS)
+            self._admin_is_new = False
         futures = self._admin.list_offsets(
             {TopicPartition(topic, number): spec for topic, number in partitions},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,

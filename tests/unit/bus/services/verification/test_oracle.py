@@ -1,12 +1,13 @@
 """Unit tests of `bus.services.verification.oracle`, against the kernel that it judges."""
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bus.adapters.cel.cel_cpp import compile_filter
@@ -207,6 +208,10 @@ def test_oracle_and_plan_agree_on_every_record_and_filter(data: st.DataObject) -
     row_filter = data.draw(st.none() | filters(of))
     judging = judges(of, builders.view(items=kept, row_filter=row_filter))
     content = data.draw(records(of))
+    # cel-cpp takes these for infinite (ADR 0007): there the two engines differ, and are known to.
+    assume(
+        not any(isinstance(each, dt.date) and each.year in (1, 9999) for each in content.values())
+    )
     value = source_value(content, schema=builders.schema_of(of))
     key = stream_builders.key_of(of, content)
     if not 0 < len(key) <= KEY_MAX_BYTES:
