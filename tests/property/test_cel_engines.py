@@ -316,7 +316,7 @@ def encoded(record: Mapping[str, Any]) -> bytes:
     return out.getvalue()
 
 
-@settings(max_examples=8000)
+@settings(max_examples=3000)
 @given(FILTERS, RECORDS)
 def test_both_engines_let_the_same_records_pass(expression: str, record: dict[str, Any]) -> None:
     """Invariant 1: the oracle of the view's rows is independent of the engine that routes them."""
