@@ -6,7 +6,7 @@ Records are written by a plain producer with the provider's own credentials, pas
 
 import uuid
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from confluent_kafka import Producer
@@ -15,7 +15,7 @@ from bus.adapters.kafka.connection import LOGGER
 from bus.bootstrap.dead_letters import Redriven, dead_letters, redrive
 from bus.domain.access import OPERATOR
 from bus.domain.entry import CatalogEntry
-from bus.domain.items import Nullable, Scalar
+from bus.domain.items import Nullable, RecordField, RecordReference, RecordType, Scalar
 from bus.domain.names import provider_principal
 from bus.domain.record_key import partition_of
 from bus.services.dead_letters import StoredLetter
@@ -24,6 +24,7 @@ from producers.record_encoder import RecordEncoder
 from tests import builders
 from tests.integration.test_end_to_end import open_subscriber, take, town
 from tests.live_platform import LivePlatform, wait_until
+from tests.stream_builders import source_value
 
 _HEAD = 5
 #: As many zeros as a batch may unpack to in our consumer, and then some.
@@ -143,6 +144,38 @@ def test_a_record_in_the_wrong_partition_is_a_dead_letter(platform: LivePlatform
     assert (change.record or {})["name"] == "right"
     letter = wait_until(lambda: letters(platform, entry), "the dead letter is there")[0].letter
     assert (letter.code, letter.partition) == ("WRONG_PARTITION", 1 - right)
+
+
+def test_a_record_of_sixty_five_levels_is_a_dead_letter(platform: LivePlatform) -> None:
+    """A recursive type lets a record nest; the walker's bound ends that (field notes: bombs)."""
+    chain = RecordType("Chain", (RecordField("next", Nullable(RecordReference("Chain"))),))
+    entry = builders.entry(
+        platform.new_code("res"),
+        items=(builders.key_item(), builders.item("chain", Nullable(chain))),
+    )
+    platform.declare(entries=(entry,))
+    grant = platform.new_grant(entry)
+    schema = builders.schema_of(entry)
+    schema_id = int(platform.provider().control.publication(entry.resource)["schema_id"])
+
+    with platform.publisher(entry) as publisher:
+        for code, links in (("deep", 65), ("flat", 3)):
+            content = {"code": code, "chain": _links(links)}
+            value = source_value(content, schema=schema, schema_id=schema_id)
+            publisher.publish_bytes(code.encode(), value)
+    with open_subscriber(platform, grant) as subscriber:
+        (change,) = take(subscriber, 1)
+
+    assert change.record == {"code": "flat", "chain": _links(3)}
+    (stored,) = letters(platform, entry)
+    assert (stored.letter.code, stored.letter.key) == ("TOO_DEEP", b"deep")
+
+
+def _links(count: int) -> dict[str, Any] | None:
+    chain: dict[str, Any] | None = None
+    for _ in range(count):
+        chain = {"next": chain}
+    return chain
 
 
 def test_a_schema_that_comes_late_is_waited_for(platform: LivePlatform) -> None:
