@@ -53,6 +53,8 @@ class FillWatch:
         self._looked_at = self._clock.monotonic()
         with self._store.transaction() as transaction:
             filling = [each for each in transaction.incarnations() if not each.live]
+            if not filling:
+                return
             partitions = {
                 (held.entry.resource, held.entry.generation): held.entry
                 for held in transaction.live().entries.values()
