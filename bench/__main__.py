@@ -1,0 +1,128 @@
+"""`python -m bench`."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from bench import kernel, latency, publisher, router, sink
+from bench.contest import Options, Result
+from bench.report import machine_facts, print_results, write_json
+from bench.stage import Stage, running_stage
+from bus.cli.console import console, error_console
+from bus.errors import BusError
+from bus.logs import configure_logs
+
+_RECORDS = 100_000
+_ROUNDS = 5
+_SEED = 20261122
+
+#: What needs no platform, and what does, in the order in which it runs: the router process is there
+#: until the router in this process takes its place.
+_ALONE: dict[str, Callable[[Options], Sequence[Result]]] = {"kernel": kernel.measure}
+_ON_STAGE: dict[str, Callable[[Options, Stage], Sequence[Result]]] = {
+    "latency": latency.measure_paced,
+    "change": latency.measure_changes,
+    "sink": sink.measure,
+    "router": router.measure,
+    "publisher": publisher.measure,
+}
+
+
+def main() -> int:
+    """Measure what was asked for, and print it."""
+    arguments = _parser().parse_args()
+    configure_logs(level="WARNING", form="console", process="bench")
+    # So that whoever ends us ends the platform, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    options = Options(
+        records=arguments.records, rounds=arguments.rounds, seed=arguments.seed, say=_say
+    )
+    started = time.monotonic()
+    facts = machine_facts(options)
+    try:
+        results = _measure(options, arguments.only)
+    except BusError as error:
+        error_console.print(f"error [{error.code}] {error}", markup=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    facts["load at end"] = round(os.getloadavg()[0], 2)
+    facts["seconds"] = round(time.monotonic() - started)
+    print_results(console, facts, results)
+    if arguments.json is not None:
+        write_json(arguments.json, facts, results)
+    return 0
+
+
+def _measure(options: Options, wanted: Collection[str]) -> list[Result]:
+    results: list[Result] = []
+    for name, alone in _ALONE.items():
+        if name in wanted:
+            results += alone(options)
+    if not _ON_STAGE.keys() & set(wanted):
+        return results
+    _say("starting Kafka, Postgres, control and router")
+    with running_stage() as stage:
+        for name, on_stage in _ON_STAGE.items():
+            if name in wanted:
+                results += on_stage(options, stage)
+        _say("stopping")
+    return results
+
+
+def _say(sentence: str) -> None:
+    error_console.print(f"[dim]·[/] {sentence}", highlight=False, soft_wrap=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure the bus beside what the machine could do. Prints ratios.",
+    )
+    names = [*_ALONE, *_ON_STAGE]
+    parser.add_argument(
+        "--only",
+        type=lambda text: _names(text, names),
+        default=names,
+        metavar="NAME,…",
+        help=f"of {', '.join(names)}; all by default",
+    )
+    parser.add_argument(
+        "--records",
+        type=lambda text: _at_least(text, 1_000),
+        default=_RECORDS,
+        metavar="N",
+        help="records of a backlog, %(default)s by default",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=lambda text: _at_least(text, 1),
+        default=_ROUNDS,
+        metavar="N",
+        help="how often each contender runs, %(default)s by default",
+    )
+    parser.add_argument("--seed", type=int, default=_SEED, help="of the records")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+    return parser
+
+
+def _names(text: str, known: Collection[str]) -> list[str]:
+    named = [name.strip() for name in text.split(",")]
+    unknown = [name for name in named if name not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such benchmark: {', '.join(unknown)}")
+    return named
+
+
+def _at_least(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"give a number of at least {least}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
