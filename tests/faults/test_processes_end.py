@@ -8,11 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,7 +26,7 @@ from bus.errors import StoreUnavailable, WriterFenced
 from bus.settings import CREDENTIALS_FOLDER
 from consumers import Subscriber
 from tests.integration.test_end_to_end import open_sink, open_subscriber, take, town
-from tests.live_platform import LivePlatform, wait_until
+from tests.live_platform import LivePlatform, running_platform, wait_until
 
 RECORDS = 4_000
 TABLE = "towns"
@@ -32,6 +34,24 @@ MOST_EDITIONS = 200
 #: Brokers close connections that are idle for ten seconds.
 QUIET_SECONDS = 13
 _ROUTED = "onesource_router_records_read_total"
+
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[LivePlatform]:
+    """
+    Start a platform of the module's own.
+
+    The session's has hundreds of topics by then, and a broker that was killed looks through all of
+    their logs before it serves again.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="onesource-faults-") as folder,
+        running_platform(Path(folder)) as running,
+    ):
+        yield running
 
 
 @pytest.fixture
