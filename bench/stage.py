@@ -1,7 +1,6 @@
 """An embedded platform of our own, in a folder that goes when it stops."""
 
 import datetime as dt
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,17 +26,14 @@ from bus.domain.names import ROUTER_GROUP, provider_principal, subscription_prin
 from bus.domain.organisation import Level, Organisation, Zone
 from bus.domain.share import ItemGroup, Purpose, Scope, ShareClass, ShareRule
 from bus.domain.view import Treatment
-from bus.errors import ConfigError
 from bus.ports import Partition
-from bus.settings import Settings, load_settings
+from bus.settings import Settings, load_settings, require_own_platform
 from producers import Publication, Publisher
 
 #: Resources, by what passes their view's row filter; each has one partition and one view.
 TENTH, WHOLE, PACED, STORED, PUBLISHED = "tenth", "whole", "paced", "stored", "published"
 _ROWS = {TENTH: ONE_IN_TEN, WHOLE: EVERY_ONE, PACED: EVERY_ONE, STORED: EVERY_ONE}
 
-#: Settings that would lead elsewhere.
-_ELSEWHERE = tuple(f"ONESOURCE_{what}" for what in ("KAFKA", "POSTGRES", "CONTROL", "CREDENTIALS"))
 _JURISDICTION = "bench"
 _PROVIDER = "registry"
 _CONSUMER = "housing"
@@ -155,9 +151,7 @@ def running_stage() -> Iterator[Stage]:
 
     Raise `ConfigError` if the environment names another: it is not ours to load.
     """
-    named = sorted(name for name in os.environ if name.startswith(_ELSEWHERE))
-    if named:
-        raise ConfigError(f"benchmarks run on a platform of their own: unset {', '.join(named)}")
+    require_own_platform("the benchmark")
     with tempfile.TemporaryDirectory(prefix="onesource-bench-") as name:
         stage = Stage(Path(name))
         with StateFolder(Path(name)).locked():

@@ -139,6 +139,18 @@ def load_settings(**given: Any) -> Settings:  # noqa: ANN401 (any setting)
         raise ConfigError("; ".join(faults)) from error
 
 
+def require_own_platform(what: str) -> None:
+    """
+    Raise `ConfigError` if the environment names a platform; `what` starts one of its own.
+
+    The environment has the last word on addresses: a demo would load the catalog of a live cluster.
+    """
+    parts = tuple(f"{_PREFIX}{part}" for part in ("KAFKA", "POSTGRES", "CONTROL", "CREDENTIALS"))
+    named = sorted(name for name in os.environ if name.startswith(parts))
+    if named:
+        raise ConfigError(f"{what} runs on a platform of its own: unset {', '.join(named)}")
+
+
 def _platform_file(path: Path) -> dict[str, Any]:
     """Return the addresses that a running `onesource up` wrote down; none if there is none."""
     try:

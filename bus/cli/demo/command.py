@@ -36,10 +36,11 @@ def demo(
     from bus.cli.demo.scenario import DATASETS, YEARS
     from bus.cli.demo.stage import Stage
     from bus.logs import configure_logs
-    from bus.settings import load_settings
+    from bus.settings import load_settings, require_own_platform
 
     if dataset not in DATASETS:
         raise typer.BadParameter(f"{dataset!r} is not one of {', '.join(DATASETS)}")
+    require_own_platform("the demo")
     settings = load_settings(state_folder=state)
     configure_logs(level="WARNING", form="console", process="demo")
     chosen = DATASETS[dataset]
