@@ -37,7 +37,7 @@ TOWN = {
     "cityCode": "3204",
 }
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 
 class Terminals:

@@ -324,7 +324,7 @@ class Outcome:
         found: dict[str, list[Record]] = {topic: [] for topic in topics}
         waiting = set(ends)
         consumer.assign([TopicPartition(*each, 0) for each in ends])
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while waiting and time.monotonic() < deadline:
             for message in consumer.consume(10_000, 0.2):
                 where = Partition(message.topic() or "", message.partition() or 0)
@@ -398,5 +398,5 @@ def _await_quiet(platform: LivePlatform, play: Play) -> None:
         ):
             return all(each.live for each in transaction.incarnations())
 
-    wait_until(caught_up, "the router has caught up", seconds=120)
-    wait_until(filled, "all views are filled", seconds=120)
+    wait_until(caught_up, "the router has caught up", seconds=300)
+    wait_until(filled, "all views are filled", seconds=300)
