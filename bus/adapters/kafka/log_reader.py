@@ -53,7 +53,7 @@ _NO_LEADER_YET = frozenset(
 #: as it does when it comes back: only a new one does.
 _EPOCH_UNKNOWN = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
 #: What the answer "try again" looks like when it is asked for offsets.
-_ASK_AGAIN = _NO_LEADER_YET | {KafkaError._TRANSPORT}  # noqa: SLF001
+_ASK_AGAIN = _NO_LEADER_YET | _EPOCH_UNKNOWN | {KafkaError._TRANSPORT}  # noqa: SLF001
 _LEADER_SECONDS = 10.0
 _LEADER_PAUSE_SECONDS = 0.1
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001
@@ -109,9 +109,7 @@ class KafkaLogReaders:
                 if code in _EPOCH_UNKNOWN:
                     self._admin = self._new_admin()
                     self._admin_is_new = True
-                elif code not in _ASK_AGAIN:
-                    raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
-                if time.monotonic() > deadline:
+                if code not in _ASK_AGAIN or time.monotonic() > deadline:
                     raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
                 time.sleep(_LEADER_PAUSE_SECONDS)
 
