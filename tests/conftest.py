@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ _TESTS = Path(__file__).parent
 _KEPT_LOGS = _TESTS.parent / ".pytest_cache" / "platform-logs"
 #: These run on the embedded Kafka and Postgres.
 _ON_PLATFORM = ("integration", "faults", "e2e")
+_RUNNING = pytest.StashKey[LivePlatform]()
 
 
 @pytest.hookimpl(trylast=True)
@@ -56,6 +57,18 @@ def _line(item: pytest.Item) -> int:
     return item.location[1] or 0
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a failure on the platform say how the platform was: its logs may be out of reach."""
+    report = yield
+    running = item.session.stash.get(_RUNNING, None)
+    if report.failed and running is not None and "platform" in getattr(item, "fixturenames", ()):
+        report.sections.append(("platform", running.condition()))
+    return report
+
+
 @pytest.fixture(scope="session")
 def platform(request: pytest.FixtureRequest) -> Iterator[LivePlatform]:
     """
@@ -66,7 +79,9 @@ def platform(request: pytest.FixtureRequest) -> Iterator[LivePlatform]:
     """
     with tempfile.TemporaryDirectory(prefix="onesource-tests-") as folder:
         with running_platform(Path(folder)) as running:
+            request.session.stash[_RUNNING] = running
             yield running
+            del request.session.stash[_RUNNING]
         if request.session.testsfailed:
             shutil.rmtree(_KEPT_LOGS, ignore_errors=True)
             shutil.copytree(Path(folder) / "logs", _KEPT_LOGS)

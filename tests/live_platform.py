@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,8 @@ from tests import builders
 
 DEADLINE_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
+#: How much of a part's log a failure repeats.
+_LAST_LINES = 10
 
 
 def wait_until(
@@ -164,6 +167,23 @@ class LivePlatform:
             ):
                 total += float(line.rsplit(" ", 1)[1])
         return total
+
+    def condition(self) -> str:
+        """Return what control and router say of themselves, and their last words in the logs."""
+        said = []
+        for part in ("control", "router"):
+            try:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{self.port(part)}/readyz", timeout=5
+                ) as response:
+                    said.append(f"{part}: {response.read().decode()}")
+            except urllib.error.HTTPError as error:
+                said.append(f"{part}: {error.code} {error.read().decode()}")
+            except OSError as error:
+                said.append(f"{part}: {error}")
+            text = (self.folder.root / "logs" / f"{part}.log").read_text(errors="replace")
+            said += [line[:500] for line in text.splitlines()[-_LAST_LINES:]]
+        return "\n".join(said)
 
     # --- catalog ----------------------------------------------------------------------------------
 

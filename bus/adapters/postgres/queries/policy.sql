@@ -26,13 +26,12 @@ INSERT INTO onesource.outbox (policy_version, topic, key, value)
 VALUES (%(policy_version)s, %(topic)s, %(key)s, %(value)s);
 
 -- name: next_rows
--- The rows of the oldest version whose transaction, and all before it, have ended.
+-- The rows of the oldest version. A version's number is taken under a lock that is held until its
+-- transaction ends, so versions become visible in the order of their numbers; to look at running
+-- transactions besides (pg_snapshot_xmin) would let any other, of any database, hold the relay up.
 SELECT sequence, policy_version, topic, key, value
   FROM onesource.outbox
- WHERE policy_version = (
-           SELECT min(policy_version) FROM onesource.outbox
-            WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
-       )
+ WHERE policy_version = (SELECT min(policy_version) FROM onesource.outbox)
  ORDER BY sequence;
 
 -- name: pending_versions
