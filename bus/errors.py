@@ -14,6 +14,9 @@ Every error the bus raises on purpose.
     + RecordInvalid         one record does not fit its resource's entry
     + DeletionsNotConfirmed
     + NotFound              unknown, or not the caller's
+    + Forbidden             the caller may see it, but its role may not do this
+    + StateConflict         the state it is in does not allow this; the message names the state
+    + EditConflict          it was changed meanwhile: read it again
     + AccessDenied          Kafka refuses: no grant, or no longer
   x ContractError           the bytes break a published contract: dead-letter them
     + MalformedRecord
@@ -130,6 +133,24 @@ class NotFound(Refused):
     """The thing does not exist, or the caller may not know that it does."""
 
     code = "NOT_FOUND"
+
+
+class Forbidden(Refused):
+    """The caller may see the thing, but its role may not do this to it."""
+
+    code = "FORBIDDEN_ROLE"
+
+
+class StateConflict(Refused):
+    """The state that the thing is in does not allow this; the message names the state."""
+
+    code = "STATE_CONFLICT"
+
+
+class EditConflict(Refused):
+    """The thing was changed since the caller read it: read it again."""
+
+    code = "EDIT_CONFLICT"
 
 
 class AccessDenied(Refused):

@@ -1,0 +1,2 @@
+-- What the control plane decides on: documents, their deadlines, their events.
+SELECT 1;

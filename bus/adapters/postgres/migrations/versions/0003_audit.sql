@@ -1,0 +1,2 @@
+-- The audit log, its checkpoints.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Accounts of people and services, their tokens.
+SELECT 1;

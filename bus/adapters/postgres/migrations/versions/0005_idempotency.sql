@@ -1,0 +1,2 @@
+-- Answers to requests that may be sent again.
+SELECT 1;

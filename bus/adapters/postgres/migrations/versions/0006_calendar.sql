@@ -1,0 +1,2 @@
+-- Amendments of the working-day calendar.
+SELECT 1;
