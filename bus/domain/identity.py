@@ -17,7 +17,7 @@ class Role(StrEnum):
     AUTHORITY = "authority"
     """主管部门: standards, source assignment, consent, coordination, filing, demands, dispatch."""
     OFFICE = "office"
-    """领导小组办公室, 专项工作组: organises, composes the catalog, is the gateway where it is named."""
+    """领导小组办公室, 专项工作组: organises, composes the catalog, may be the gateway."""
     STEERING = "steering"
     """领导小组: decides escalations, pre-reviews, approves where the profile asks."""
     OPERATOR = "operator"
