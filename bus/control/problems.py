@@ -11,13 +11,33 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from bus.errors import BusError, NotFound, StoreUnavailable, TransientError
+from bus.errors import (
+    AccessDenied,
+    BusError,
+    EditConflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    StateConflict,
+    StoreUnavailable,
+    TransientError,
+)
 
 REGISTRY_MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = "2"
 _INVALID_SCHEMA = 42201
 _CODES = {404: "NO_SUCH_PAGE", 405: "METHOD_NOT_ALLOWED"}
+#: The first that an error is one of decides.
+_STATUSES: tuple[tuple[type[BusError], int], ...] = (
+    (NotFound, 404),
+    (Forbidden, 403),
+    (AccessDenied, 403),
+    (StateConflict, 409),
+    (EditConflict, 412),
+    (Refused, 422),
+    (TransientError, 503),
+)
 
 
 class RegistryRefusal(Exception):
@@ -113,11 +133,8 @@ async def answer_bus_error(request: Request, error: Exception) -> JSONResponse:
     """Answer with a problem document whose `code` is the error's."""
     if not isinstance(error, BusError):
         raise error
-    status, headers = 500, {}
-    if isinstance(error, NotFound):
-        status = 404
-    elif isinstance(error, TransientError):
-        status, headers = 503, {"Retry-After": _RETRY_AFTER_SECONDS}
+    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+    headers = {"Retry-After": _RETRY_AFTER_SECONDS} if isinstance(error, TransientError) else {}
     # What the database or the broker said is for the log, not for the caller.
     detail = "the database does not answer" if isinstance(error, StoreUnavailable) else str(error)
     return problem(request, status, error.code, detail, headers=headers)

@@ -13,7 +13,19 @@ from bus import metrics
 from bus.control.app import MAX_BODY_BYTES
 from bus.control.problems import answer_bus_error, answer_registry_refusal
 from bus.domain.access import OPERATOR
-from bus.errors import BrokerUnavailable, BusError, ConfigError, Refused, StoreUnavailable
+from bus.errors import (
+    AccessDenied,
+    BrokerUnavailable,
+    BusError,
+    ConfigError,
+    DefinitionInvalid,
+    EditConflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    StateConflict,
+    StoreUnavailable,
+)
 from tests import builders
 from tests.control_http import SUBSCRIBER, ControlHTTP
 
@@ -228,7 +240,14 @@ def test_a_database_that_is_away_is_said_so_without_what_it_said(
     [
         (BrokerUnavailable("no broker"), 503, "BROKER_UNAVAILABLE"),
         (ConfigError("not so"), 500, "CONFIG_INVALID"),
-        (Refused("no", code="SOME_RULE"), 500, "SOME_RULE"),
+        (Refused("no", code="SOME_RULE"), 422, "SOME_RULE"),
+        (DefinitionInvalid(["no"]), 422, "DEFINITION_INVALID"),
+        (NotFound("there is none"), 404, "NOT_FOUND"),
+        (Forbidden("an operator decides nothing"), 403, "FORBIDDEN_ROLE"),
+        (Forbidden("over", code="AUTHORISATION_EXPIRED"), 403, "AUTHORISATION_EXPIRED"),
+        (AccessDenied("no grant"), 403, "ACCESS_DENIED"),
+        (StateConflict("it is PENDING"), 409, "STATE_CONFLICT"),
+        (EditConflict("read it again"), 412, "EDIT_CONFLICT"),
     ],
 )
 def test_an_error_of_ours_keeps_its_code(
