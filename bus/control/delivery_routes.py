@@ -46,6 +46,8 @@ def _descriptor(delivery: Delivery) -> dict[str, Any]:
     subscription, grant, entry = delivery.subscription, delivery.grant, delivery.entry
     incarnation = delivery.incarnation
     open_state = "LIVE" if incarnation.live else "SNAPSHOTTING"
+    if subscription.blocked:
+        open_state = "BLOCKED"
     return {
         "id": subscription.id,
         "state": "ENDED" if subscription.ended else open_state,

@@ -151,7 +151,7 @@ def subscriber_rules(subscriptions: Iterable[Subscription]) -> dict[str, frozens
     """Return, by principal, what subscribers may do: read their view, in groups of their own."""
     rules: dict[str, frozenset[AccessRule]] = {}
     for subscription in subscriptions:
-        if subscription.ended:
+        if subscription.ended or subscription.blocked:
             continue
         allowed = _on(Resource.GROUP, subscription.group_prefix, Operation.READ, prefixed=True)
         for topic in subscription.topics():

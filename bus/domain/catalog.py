@@ -49,6 +49,12 @@ class LiveCatalog:
     entries: Mapping[str, LiveEntry]
     grants: Mapping[str, LiveGrant]
 
+    def standing_grants(self) -> Iterator[tuple[LiveGrant, CatalogEntry]]:
+        """Yield each grant that has a view, in force or suspended, with its entry."""
+        for _, live in sorted(self.grants.items()):
+            if live.state in {GrantState.ACTIVE, GrantState.SUSPENDED}:
+                yield live, self.entries[live.grant.resource].entry
+
     def active_grants(self) -> Iterator[tuple[Grant, CatalogEntry]]:
         """Yield each grant in force with the entry it is about, in a fixed order."""
         for _, live in sorted(self.grants.items()):

@@ -21,16 +21,27 @@ MAX_FILTER_BYTES = 4096
 
 
 class GrantState(StrEnum):
-    """The states of a grant that the data plane knows; a grant that ended never comes back."""
+    """The states of a grant (requirements.md §6.3); a grant that ended never comes back."""
 
+    AUTHORISED = "AUTHORISED"
+    """Decided, not activated yet: nothing is delivered."""
     ACTIVE = "ACTIVE"
-    REVOKED = "REVOKED"
+    SUSPENDED = "SUSPENDED"
+    """Nothing is delivered; its view is kept, so that it can go on where it stopped."""
+    SUPERSEDED = "SUPERSEDED"
+    """Another grant, of a new request, took its place."""
     EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+    CLOSED = "CLOSED"
+    """It ended, and the consumer confirmed that it deleted what it held."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing may be delivered any more."""
-        return self is not GrantState.ACTIVE
+        """Whether nothing will ever be delivered under it again."""
+        return self not in _NOT_ENDED
+
+
+_NOT_ENDED = frozenset({GrantState.AUTHORISED, GrantState.ACTIVE, GrantState.SUSPENDED})
 
 
 @dataclass(frozen=True, slots=True)

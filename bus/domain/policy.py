@@ -12,6 +12,16 @@ from bus.domain.names import value_subject
 from bus.domain.view import View
 
 
+def resource_object_id(jurisdiction: str, resource: str) -> str:
+    """Return the key of a resource on the policy topic."""
+    return f"resource/{jurisdiction}/{resource}"
+
+
+def view_object_id(topic: str) -> str:
+    """Return the key of a view incarnation on the policy topic."""
+    return f"view/{topic}"
+
+
 @dataclass(frozen=True, slots=True)
 class WriterSchema:
     """A schema that records on a source topic may be written with."""
@@ -39,7 +49,7 @@ class ResourcePolicy:
     @property
     def object_id(self) -> str:
         """The key of this object on the policy topic."""
-        return f"resource/{self.jurisdiction}/{self.resource}"
+        return resource_object_id(self.jurisdiction, self.resource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +66,7 @@ class ViewPolicy:
     @property
     def object_id(self) -> str:
         """The key of this object on the policy topic."""
-        return f"view/{self.topic}"
+        return view_object_id(self.topic)
 
     @property
     def subject(self) -> str:

@@ -35,6 +35,8 @@ class Subscription:
     ended: bool
     topic: str
     next_topic: str | None = None
+    blocked: bool = False
+    """Its grant is suspended: nothing may be read, but its view is kept."""
 
     @property
     def group_prefix(self) -> str:
@@ -43,6 +45,10 @@ class Subscription:
 
     def topics(self) -> tuple[str, ...]:
         """Return the topics that the subscription's principal may read."""
+        return () if self.blocked else self.kept_topics()
+
+    def kept_topics(self) -> tuple[str, ...]:
+        """Return the topics that the router keeps for this subscription."""
         if self.ended:
             return ()
         return (self.topic,) if self.next_topic is None else (self.topic, self.next_topic)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 from bus.domain.access import AccessRule
-from bus.domain.catalog import LiveCatalog
+from bus.domain.catalog import LiveCatalog, LiveGrant
 from bus.domain.dead_letter import DeadLetter
 from bus.domain.entry import CatalogEntry
 from bus.domain.grant import Grant, GrantState
@@ -73,8 +73,20 @@ class CatalogTransaction(Protocol):
     Transactions that write are serial: the second waits until the first has ended.
     """
 
-    def live(self) -> LiveCatalog:
-        """Return the catalog in force."""
+    def live(self, resources: Collection[str] | None = None) -> LiveCatalog:
+        """
+        Return the catalog in force: all of it, or what concerns `resources`.
+
+        That is: their entries, the grants on them that have not ended, the organisations of both.
+        """
+        ...
+
+    def grant(self, grant: str) -> LiveGrant | None:
+        """Return one grant."""
+        ...
+
+    def grant_version(self, grant: str, version: int) -> Grant | None:
+        """Return a grant as it was in one of its versions."""
         ...
 
     def save_organisation(self, organisation: Organisation) -> None:
@@ -105,8 +117,8 @@ class CatalogTransaction(Protocol):
         """Return the schemas of all entry versions of a generation, oldest first."""
         ...
 
-    def incarnations(self) -> Sequence[Incarnation]:
-        """Return the view incarnations that have not ended, in a fixed order."""
+    def incarnations(self, resources: Collection[str] | None = None) -> Sequence[Incarnation]:
+        """Return the view incarnations (of `resources`) that have not ended, in a fixed order."""
         ...
 
     def open_incarnation(self, view: View, *, partitions: int) -> Incarnation:
@@ -129,24 +141,24 @@ class CatalogTransaction(Protocol):
         """Note that the topic of an ended incarnation is gone."""
         ...
 
-    def subscriptions(self) -> Sequence[Subscription]:
-        """Return all subscriptions, ended ones too."""
+    def subscriptions(self, resources: Collection[str] | None = None) -> Sequence[Subscription]:
+        """Return all subscriptions (on `resources`), ended ones too."""
         ...
 
     def save_subscription(self, subscription: Subscription) -> None:
         """Add or replace a subscription."""
         ...
 
-    def principals(self) -> Mapping[str, Principal]:
-        """Return all principals by name."""
+    def principals(self, names: Collection[str] | None = None) -> Mapping[str, Principal]:
+        """Return all principals, or those called `names`, by name."""
         ...
 
     def save_principal(self, principal: Principal) -> None:
         """Add or replace a principal."""
         ...
 
-    def policy_objects(self) -> Mapping[str, bytes]:
-        """Return what the newest policy version holds, by object id."""
+    def policy_objects(self, ids: Collection[str] | None = None) -> Mapping[str, bytes]:
+        """Return what the newest policy version holds (of the objects `ids`), by object id."""
         ...
 
     def publish_policy(self, changes: Mapping[str, bytes | None]) -> int:
@@ -324,8 +336,10 @@ class AccessAdmin(Protocol):
         """Remove the account; one that does not exist is no error."""
         ...
 
-    def rules(self) -> Mapping[str, frozenset[AccessRule]]:
-        """Return what each principal may do."""
+    def rules(
+        self, principals: Collection[str] | None = None
+    ) -> Mapping[str, frozenset[AccessRule]]:
+        """Return what each principal may do, or each of `principals`."""
         ...
 
     def allow(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:

@@ -6,10 +6,11 @@ what is newly allowed is given after. A crash in between leaves too little allow
 and the next reconciliation puts it right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from bus.domain.access import AccessRule, organisation_rules, subscriber_rules
 from bus.domain.principal import Principal, PrincipalKind, make_principal, new_password
+from bus.domain.subscription import Subscription
 from bus.ports import AccessAdmin, CatalogTransaction
 
 _NONE: frozenset[AccessRule] = frozenset()
@@ -20,6 +21,41 @@ class Access:
 
     def __init__(self, admin: AccessAdmin) -> None:
         self._admin = admin
+
+    def cut_subscriptions(
+        self, transaction: CatalogTransaction, subscriptions: Collection[Subscription]
+    ) -> None:
+        """
+        Take away what these subscriptions may not do any more; they alone are looked at.
+
+        One that may do nothing now is throttled before its permissions go: a failure in between
+        leaves it found by the next look, and a fetch that is parked on the broker ends.
+        """
+        names = [each.principal for each in subscriptions]
+        # A subscription that is new has no account yet, so nothing to lose.
+        known = transaction.principals(names) if names else {}
+        desired = subscriber_rules(subscriptions)
+        excess: dict[str, frozenset[AccessRule]] = {}
+        for name in known:
+            existing = self._admin.rules([name]).get(name, _NONE)
+            if name not in desired:
+                self._admin.throttle(name)
+            if extra := existing - desired.get(name, _NONE):
+                excess[name] = extra
+        self._admin.forbid(excess)
+
+    def give_subscriptions(self, subscriptions: Collection[Subscription]) -> None:
+        """Give these subscriptions what they may do and cannot yet."""
+        desired = subscriber_rules(subscriptions)
+        for name in desired:
+            self._admin.unthrottle(name)
+        self._admin.allow(
+            {
+                name: lacking
+                for name, rules in desired.items()
+                if (lacking := rules - self._admin.rules([name]).get(name, _NONE))
+            }
+        )
 
     def desired(self, transaction: CatalogTransaction) -> dict[str, frozenset[AccessRule]]:
         """Return what each provider and subscriber may do, by principal."""

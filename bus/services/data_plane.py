@@ -5,13 +5,19 @@ Make the data plane follow from the catalog: incarnations, subscriptions, compil
 state in that transaction, so whatever led to the state, the result is the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from bus.domain.avro_schema import view_schema
 from bus.domain.catalog import LiveCatalog
+from bus.domain.grant import GrantState
 from bus.domain.names import dead_letter_topic, subscription_principal, value_subject
-from bus.domain.policy import ResourcePolicy, ViewPolicy
+from bus.domain.policy import (
+    ResourcePolicy,
+    ViewPolicy,
+    resource_object_id,
+    view_object_id,
+)
 from bus.domain.subscription import Incarnation, Subscription
 from bus.domain.topics import incarnation_topic, resource_topics
 from bus.domain.view import View, widens
@@ -26,44 +32,82 @@ class Refreshed:
     """The new version that was queued; None if the policy is as it was."""
     topics: tuple[TopicSpec, ...]
     """Topics that must exist before the transaction is committed."""
+    changed: tuple[Subscription, ...] = ()
+    """The subscriptions that are new or not as they were."""
 
 
-def refresh(transaction: CatalogTransaction, codec: EventCodec, clock: Clock) -> Refreshed:
-    """Bring incarnations, subscriptions and the queued policy in line with the catalog."""
-    live = transaction.live()
-    incarnations = {each.topic: each for each in transaction.incarnations()}
-    subscriptions = _settle_subscriptions(transaction, live, incarnations)
-    used = {topic for each in subscriptions for topic in each.topics()}
+def refresh(
+    transaction: CatalogTransaction,
+    codec: EventCodec,
+    clock: Clock,
+    resources: Collection[str] | None = None,
+) -> Refreshed:
+    """
+    Bring incarnations, subscriptions and the queued policy in line with the catalog.
+
+    With `resources`, only what concerns these is looked at: the cost of a decision does not grow
+    with the catalog.
+    """
+    live = transaction.live(resources)
+    incarnations = {each.topic: each for each in transaction.incarnations(resources)}
+    before = set(incarnations)
+    subscriptions, changed = _settle_subscriptions(transaction, live, incarnations, resources)
+    used = {topic for each in subscriptions for topic in each.kept_topics()}
     for topic in incarnations.keys() - used:
         transaction.end_incarnation(topic, clock.now())
     kept = [incarnations[topic] for topic in sorted(used)]
     objects = _policy_objects(transaction, live, kept)
-    changes = _changes(transaction.policy_objects(), objects, codec)
+    asked = None if resources is None else _object_ids(live, before) | objects.keys()
+    changes = _changes(transaction.policy_objects(asked), objects, codec)
     version = transaction.publish_policy(changes) if changes else None
-    return Refreshed(version, tuple(_topics(live, kept)))
+    return Refreshed(version, tuple(_topics(live, kept)), tuple(changed))
+
+
+def _object_ids(live: LiveCatalog, topics: Collection[str]) -> set[str]:
+    """Return the ids of all policy objects that these resources may have had."""
+    resources = (held.entry for held in live.entries.values())
+    return {resource_object_id(each.jurisdiction, each.resource) for each in resources} | {
+        view_object_id(topic) for topic in topics
+    }
 
 
 def _settle_subscriptions(
-    transaction: CatalogTransaction, live: LiveCatalog, incarnations: dict[str, Incarnation]
-) -> list[Subscription]:
-    """Give each active grant its subscription on an incarnation of its view; end the others."""
-    known = {each.id: each for each in transaction.subscriptions()}
+    transaction: CatalogTransaction,
+    live: LiveCatalog,
+    incarnations: dict[str, Incarnation],
+    resources: Collection[str] | None,
+) -> tuple[list[Subscription], list[Subscription]]:
+    """
+    Give each standing grant its subscription on an incarnation of its view; end the others.
+
+    Return the subscriptions that stand, and those that are new or changed.
+    """
+    known = {each.id: each for each in transaction.subscriptions(resources)}
     by_view = {each.view.id: each for each in incarnations.values()}
     settled: list[Subscription] = []
-    for grant, entry in live.active_grants():
+    changed: list[Subscription] = []
+    for held, entry in live.standing_grants():
+        grant = held.grant
         view = grant.view(entry)
         incarnation = by_view.get(view.id)
         if incarnation is None:
             incarnation = by_view[view.id] = transaction.open_incarnation(view, partitions=1)
             incarnations[incarnation.topic] = incarnation
-        subscription = _follow(known.get(grant.id), grant.id, view, incarnation, incarnations)
+        subscription = replace(
+            _follow(known.get(grant.id), grant.id, view, incarnation, incarnations),
+            blocked=held.state is GrantState.SUSPENDED,
+        )
         if subscription != known.pop(grant.id, None):
-            transaction.save_subscription(subscription)
+            changed.append(subscription)
         settled.append(subscription)
-    for subscription in known.values():
-        if not subscription.ended:
-            transaction.save_subscription(replace(subscription, ended=True, next_topic=None))
-    return settled
+    changed += [
+        replace(subscription, ended=True, next_topic=None, blocked=False)
+        for subscription in known.values()
+        if not subscription.ended
+    ]
+    for subscription in changed:
+        transaction.save_subscription(subscription)
+    return settled, changed
 
 
 def _follow(

@@ -43,8 +43,14 @@ class MemoryAccessAdmin:
     def remove_account(self, principal: str) -> None:
         self.passwords.pop(principal, None)
 
-    def rules(self) -> Mapping[str, frozenset[AccessRule]]:
-        return {principal: rules for principal, rules in self._rules.items() if rules}
+    def rules(
+        self, principals: Collection[str] | None = None
+    ) -> Mapping[str, frozenset[AccessRule]]:
+        return {
+            principal: rules
+            for principal, rules in self._rules.items()
+            if rules and (principals is None or principal in principals)
+        }
 
     def allow(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
         for principal, added in rules.items():

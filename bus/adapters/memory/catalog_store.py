@@ -2,7 +2,7 @@
 
 import copy
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +25,7 @@ class _State:
     #: (resource, version) -> (generation, schema id)
     entry_versions: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     grants: dict[str, LiveGrant] = field(default_factory=dict)
+    grant_versions: dict[tuple[str, int], Grant] = field(default_factory=dict)
     schemas: list[str] = field(default_factory=list)
     subjects: dict[str, list[int]] = field(default_factory=dict)
     incarnations: dict[str, Incarnation] = field(default_factory=dict)
@@ -56,12 +57,27 @@ class MemoryCatalogTransaction:
     def __init__(self, state: _State) -> None:
         self._state = state
 
-    def live(self) -> LiveCatalog:
+    def live(self, resources: Collection[str] | None = None) -> LiveCatalog:
+        entries, grants = self._state.entries, self._state.grants
+        organisations = self._state.organisations
+        if resources is not None:
+            entries = {code: each for code, each in entries.items() if code in resources}
+            about = [each for each in grants.values() if each.grant.resource in resources]
+            concerned = {each.grant.consumer for each in about}
+            concerned |= {each.entry.provider for each in entries.values()}
+            organisations = {
+                code: each for code, each in organisations.items() if code in concerned
+            }
+            grants = {each.grant.id: each for each in about if not each.state.ended}
         return LiveCatalog(
-            organisations=dict(self._state.organisations),
-            entries=dict(self._state.entries),
-            grants=dict(self._state.grants),
+            organisations=dict(organisations), entries=dict(entries), grants=dict(grants)
         )
+
+    def grant(self, grant: str) -> LiveGrant | None:
+        return self._state.grants.get(grant)
+
+    def grant_version(self, grant: str, version: int) -> Grant | None:
+        return self._state.grant_versions.get((grant, version))
 
     def save_organisation(self, organisation: Organisation) -> None:
         self._state.organisations[organisation.code] = organisation
@@ -75,6 +91,7 @@ class MemoryCatalogTransaction:
 
     def save_grant(self, grant: Grant, *, version: int, state: GrantState) -> None:
         self._state.grants[grant.id] = LiveGrant(grant=grant, version=version, state=state)
+        self._state.grant_versions.setdefault((grant.id, version), grant)
 
     def schema_id(self, text: str) -> int:
         if text not in self._state.schemas:
@@ -99,11 +116,12 @@ class MemoryCatalogTransaction:
             key=lambda schema: schema.entry_version,
         )
 
-    def incarnations(self) -> Sequence[Incarnation]:
+    def incarnations(self, resources: Collection[str] | None = None) -> Sequence[Incarnation]:
         return [
             each
             for topic, each in sorted(self._state.incarnations.items())
             if topic not in self._state.ended
+            and (resources is None or each.view.resource in resources)
         ]
 
     def open_incarnation(self, view: View, *, partitions: int) -> Incarnation:
@@ -136,20 +154,32 @@ class MemoryCatalogTransaction:
     def topic_deleted(self, topic: str, at: dt.datetime) -> None:
         self._state.deleted.add(topic)
 
-    def subscriptions(self) -> Sequence[Subscription]:
-        return [each for _, each in sorted(self._state.subscriptions.items())]
+    def subscriptions(self, resources: Collection[str] | None = None) -> Sequence[Subscription]:
+        return [
+            each
+            for _, each in sorted(self._state.subscriptions.items())
+            if resources is None or self._state.grants[each.id].grant.resource in resources
+        ]
 
     def save_subscription(self, subscription: Subscription) -> None:
         self._state.subscriptions[subscription.id] = subscription
 
-    def principals(self) -> Mapping[str, Principal]:
-        return dict(self._state.principals)
+    def principals(self, names: Collection[str] | None = None) -> Mapping[str, Principal]:
+        return {
+            name: each
+            for name, each in self._state.principals.items()
+            if names is None or name in names
+        }
 
     def save_principal(self, principal: Principal) -> None:
         self._state.principals[principal.name] = principal
 
-    def policy_objects(self) -> Mapping[str, bytes]:
-        return dict(self._state.policy)
+    def policy_objects(self, ids: Collection[str] | None = None) -> Mapping[str, bytes]:
+        return {
+            object_id: value
+            for object_id, value in self._state.policy.items()
+            if ids is None or object_id in ids
+        }
 
     def publish_policy(self, changes: Mapping[str, bytes | None]) -> int:
         self._state.version += 1

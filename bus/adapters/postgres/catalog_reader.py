@@ -35,7 +35,7 @@ class PostgresCatalogReader:
             ).fetchone()
         if row is None:
             return None
-        principal, ended, topic, next_topic, grant_version, state, grant, *rest = row
+        principal, ended, topic, next_topic, blocked, grant_version, state, grant, *rest = row
         entry_version, entry, number, view, partitions, live, fill_end = rest
         return Delivery(
             subscription=Subscription(
@@ -44,6 +44,7 @@ class PostgresCatalogReader:
                 ended=ended,
                 topic=topic,
                 next_topic=next_topic,
+                blocked=blocked,
             ),
             grant=from_document(Grant, grant),
             grant_version=grant_version,

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,24 +48,30 @@ class PostgresCatalogTransaction:
     def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
         self._connection = connection
 
-    def live(self) -> LiveCatalog:
+    def live(self, resources: Collection[str] | None = None) -> LiveCatalog:
+        asked = None if resources is None else list(resources)
         organisations = [
             from_document(Organisation, content)
-            for (content,) in self._rows(_CATALOG, "organisations")
+            for (content,) in self._rows(_CATALOG, "organisations", resources=asked)
         ]
         entries = [
             LiveEntry(entry=from_document(CatalogEntry, content), version=version, retired=retired)
-            for version, retired, content in self._rows(_CATALOG, "entries")
+            for version, retired, content in self._rows(_CATALOG, "entries", resources=asked)
         ]
-        grants = [
-            LiveGrant(grant=from_document(Grant, content), version=version, state=GrantState(state))
-            for version, state, content in self._rows(_CATALOG, "grants")
-        ]
+        grants = [_grant(row) for row in self._rows(_CATALOG, "grants", resources=asked)]
         return LiveCatalog(
             organisations={each.code: each for each in organisations},
             entries={each.entry.resource: each for each in entries},
             grants={each.grant.id: each for each in grants},
         )
+
+    def grant(self, grant: str) -> LiveGrant | None:
+        rows = self._rows(_CATALOG, "grant", id=grant)
+        return _grant(rows[0]) if rows else None
+
+    def grant_version(self, grant: str, version: int) -> Grant | None:
+        rows = self._rows(_CATALOG, "grant_version", id=grant, version=version)
+        return from_document(Grant, rows[0][0]) if rows else None
 
     def save_organisation(self, organisation: Organisation) -> None:
         self._execute(
@@ -91,7 +97,16 @@ class PostgresCatalogTransaction:
         self._execute(_CATALOG, "retire_resource", resource=resource)
 
     def save_grant(self, grant: Grant, *, version: int, state: GrantState) -> None:
-        self._execute(_CATALOG, "save_grant", id=grant.id, version=version, state=str(state))
+        self._execute(
+            _CATALOG,
+            "save_grant",
+            id=grant.id,
+            version=version,
+            state=str(state),
+            resource=grant.resource,
+            consumer=grant.consumer,
+            valid_until=grant.valid_until,
+        )
         self._execute(
             _CATALOG, "save_grant_version", id=grant.id, version=version, content=to_document(grant)
         )
@@ -110,7 +125,8 @@ class PostgresCatalogTransaction:
         rows = self._rows(_CATALOG, "writer_schemas", resource=resource, generation=generation)
         return [WriterSchema(*row) for row in rows]
 
-    def incarnations(self) -> Sequence[Incarnation]:
+    def incarnations(self, resources: Collection[str] | None = None) -> Sequence[Incarnation]:
+        asked = None if resources is None else list(resources)
         return [
             Incarnation(
                 view=from_document(View, view),
@@ -121,7 +137,7 @@ class PostgresCatalogTransaction:
                 fill_end={int(partition): end for partition, end in fill_end.items()},
             )
             for topic, number, view, partitions, live, fill_end in self._rows(
-                _DATA_PLANE, "incarnations"
+                _DATA_PLANE, "incarnations", resources=asked
             )
         ]
 
@@ -156,12 +172,20 @@ class PostgresCatalogTransaction:
     def topic_deleted(self, topic: str, at: dt.datetime) -> None:
         self._execute(_DATA_PLANE, "topic_deleted", topic=topic, at=at)
 
-    def subscriptions(self) -> Sequence[Subscription]:
+    def subscriptions(self, resources: Collection[str] | None = None) -> Sequence[Subscription]:
+        asked = None if resources is None else list(resources)
         return [
             Subscription(
-                id=id_, principal=principal, ended=ended, topic=topic, next_topic=next_topic
+                id=id_,
+                principal=principal,
+                ended=ended,
+                topic=topic,
+                next_topic=next_topic,
+                blocked=blocked,
             )
-            for id_, principal, ended, topic, next_topic in self._rows(_DATA_PLANE, "subscriptions")
+            for id_, principal, ended, topic, next_topic, blocked in self._rows(
+                _DATA_PLANE, "subscriptions", resources=asked
+            )
         ]
 
     def save_subscription(self, subscription: Subscription) -> None:
@@ -173,10 +197,12 @@ class PostgresCatalogTransaction:
             ended=subscription.ended,
             topic=subscription.topic,
             next_topic=subscription.next_topic,
+            blocked=subscription.blocked,
         )
 
-    def principals(self) -> Mapping[str, Principal]:
-        found = [principal_of(row) for row in self._rows(_DATA_PLANE, "principals")]
+    def principals(self, names: Collection[str] | None = None) -> Mapping[str, Principal]:
+        asked = None if names is None else list(names)
+        found = [principal_of(row) for row in self._rows(_DATA_PLANE, "principals", names=asked)]
         return {principal.name: principal for principal in found}
 
     def save_principal(self, principal: Principal) -> None:
@@ -192,9 +218,11 @@ class PostgresCatalogTransaction:
             enabled=principal.enabled,
         )
 
-    def policy_objects(self) -> Mapping[str, bytes]:
+    def policy_objects(self, ids: Collection[str] | None = None) -> Mapping[str, bytes]:
+        asked = None if ids is None else list(ids)
         return {
-            object_id: bytes(value) for object_id, value in self._rows(_POLICY, "policy_objects")
+            object_id: bytes(value)
+            for object_id, value in self._rows(_POLICY, "policy_objects", ids=asked)
         }
 
     def publish_policy(self, changes: Mapping[str, bytes | None]) -> int:
@@ -220,6 +248,11 @@ class PostgresCatalogTransaction:
 
     def _execute(self, file: str, statement: str, /, **parameters: object) -> None:
         self._connection.execute(statements(file)[statement], parameters)
+
+
+def _grant(row: Sequence[Any]) -> LiveGrant:
+    version, state, content = row
+    return LiveGrant(grant=from_document(Grant, content), version=version, state=GrantState(state))
 
 
 def principal_of(row: Sequence[Any]) -> Principal:

@@ -16,7 +16,13 @@ _RELAY_LOCK = 0x6F732E72
 
 
 class PostgresOutbox:
-    """See `bus.ports.Outbox`."""
+    """
+    See `bus.ports.Outbox`.
+
+    A version's number is taken under a lock that is held until its transaction ends, so versions
+    become visible in the order of their numbers. To wait for `pg_snapshot_xmin` besides would let
+    any transaction, in any database of the cluster, hold the relay up.
+    """
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres

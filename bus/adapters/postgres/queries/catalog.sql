@@ -3,8 +3,19 @@
 SELECT version FROM onesource.policy_version FOR UPDATE;
 
 -- name: organisations
--- All organisations.
-SELECT content FROM onesource.organisation ORDER BY code;
+-- All organisations, or those that provide or receive given resources.
+SELECT content
+  FROM onesource.organisation
+ WHERE %(resources)s::text[] IS NULL
+    OR code IN (
+           SELECT ev.content ->> 'provider'
+             FROM onesource.resource r
+             JOIN onesource.entry_version ev ON ev.resource = r.code AND ev.version = r.version
+            WHERE r.code = ANY (%(resources)s)
+            UNION
+           SELECT consumer FROM onesource.share_grant WHERE resource = ANY (%(resources)s)
+       )
+ ORDER BY code;
 
 -- name: save_organisation
 -- Register an organisation, or replace what is known of it.
@@ -13,10 +24,11 @@ VALUES (%(code)s, %(content)s)
     ON CONFLICT (code) DO UPDATE SET content = EXCLUDED.content, changed_at = now();
 
 -- name: entries
--- Every resource with its newest entry version.
+-- Every resource, or given ones, with its newest entry version.
 SELECT r.version, r.retired, v.content
   FROM onesource.resource r
   JOIN onesource.entry_version v ON v.resource = r.code AND v.version = r.version
+ WHERE %(resources)s::text[] IS NULL OR r.code = ANY (%(resources)s)
  ORDER BY r.code;
 
 -- name: save_resource
@@ -44,17 +56,31 @@ SELECT s.id, max(v.version) AS entry_version, s.text
  ORDER BY entry_version;
 
 -- name: grants
--- Every grant with its newest version.
+-- Every grant with its newest version; or those on given resources that have not ended.
 SELECT g.version, g.state, v.content
   FROM onesource.share_grant g
   JOIN onesource.grant_version v ON v.grant_id = g.id AND v.version = g.version
+ WHERE %(resources)s::text[] IS NULL
+    OR (g.resource = ANY (%(resources)s) AND g.state IN ('AUTHORISED', 'ACTIVE', 'SUSPENDED'))
  ORDER BY g.id;
+
+-- name: grant
+-- One grant with its newest version.
+SELECT g.version, g.state, v.content
+  FROM onesource.share_grant g
+  JOIN onesource.grant_version v ON v.grant_id = g.id AND v.version = g.version
+ WHERE g.id = %(id)s;
+
+-- name: grant_version
+-- A grant as it was in one of its versions.
+SELECT content FROM onesource.grant_version WHERE grant_id = %(id)s AND version = %(version)s;
 
 -- name: save_grant
 -- Note the newest version and the state of a grant.
-INSERT INTO onesource.share_grant (id, version, state)
-VALUES (%(id)s, %(version)s, %(state)s)
-    ON CONFLICT (id) DO UPDATE SET version = EXCLUDED.version, state = EXCLUDED.state;
+INSERT INTO onesource.share_grant (id, version, state, resource, consumer, valid_until)
+VALUES (%(id)s, %(version)s, %(state)s, %(resource)s, %(consumer)s, %(valid_until)s)
+    ON CONFLICT (id) DO UPDATE
+   SET version = EXCLUDED.version, state = EXCLUDED.state, valid_until = EXCLUDED.valid_until;
 
 -- name: save_grant_version
 -- Keep a grant version; versions never change.

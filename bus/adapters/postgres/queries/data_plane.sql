@@ -1,8 +1,9 @@
 -- name: incarnations
--- The view incarnations that have not ended.
+-- The view incarnations that have not ended, of all resources or of given ones.
 SELECT topic, number, view, partitions, live, fill_end
   FROM onesource.incarnation
  WHERE ended_at IS NULL
+   AND (%(resources)s::text[] IS NULL OR resource = ANY (%(resources)s))
  ORDER BY topic;
 
 -- name: next_incarnation
@@ -33,20 +34,26 @@ SELECT topic FROM onesource.incarnation
 UPDATE onesource.incarnation SET topic_deleted_at = %(at)s WHERE topic = %(topic)s;
 
 -- name: subscriptions
--- All subscriptions.
-SELECT id, principal, ended, topic, next_topic FROM onesource.subscription ORDER BY id;
+-- All subscriptions, or those on given resources.
+SELECT s.id, s.principal, s.ended, s.topic, s.next_topic, s.blocked
+  FROM onesource.subscription s
+  JOIN onesource.share_grant g ON g.id = s.id
+ WHERE %(resources)s::text[] IS NULL OR g.resource = ANY (%(resources)s)
+ ORDER BY s.id;
 
 -- name: save_subscription
 -- Add or replace a subscription.
-INSERT INTO onesource.subscription (id, principal, ended, topic, next_topic)
-VALUES (%(id)s, %(principal)s, %(ended)s, %(topic)s, %(next_topic)s)
+INSERT INTO onesource.subscription (id, principal, ended, topic, next_topic, blocked)
+VALUES (%(id)s, %(principal)s, %(ended)s, %(topic)s, %(next_topic)s, %(blocked)s)
     ON CONFLICT (id) DO UPDATE
-   SET ended = EXCLUDED.ended, topic = EXCLUDED.topic, next_topic = EXCLUDED.next_topic;
+   SET ended = EXCLUDED.ended, topic = EXCLUDED.topic, next_topic = EXCLUDED.next_topic,
+       blocked = EXCLUDED.blocked;
 
 -- name: principals
--- All principals.
+-- All principals, or those with given names.
 SELECT name, kind, owner, salt, iterations, stored_key, enabled
   FROM onesource.principal
+ WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s)
  ORDER BY name;
 
 -- name: principal

@@ -1,6 +1,8 @@
 -- name: policy_objects
--- What the newest policy version holds.
-SELECT object_id, value FROM onesource.policy_object;
+-- What the newest policy version holds, of all objects or of given ones.
+SELECT object_id, value
+  FROM onesource.policy_object
+ WHERE %(ids)s::text[] IS NULL OR object_id = ANY (%(ids)s);
 
 -- name: next_policy_version
 -- Take the next version number; the row stays locked until this transaction ends.
@@ -26,9 +28,7 @@ INSERT INTO onesource.outbox (policy_version, topic, key, value)
 VALUES (%(policy_version)s, %(topic)s, %(key)s, %(value)s);
 
 -- name: next_rows
--- The rows of the oldest version. A version's number is taken under a lock that is held until its
--- transaction ends, so versions become visible in the order of their numbers; to look at running
--- transactions besides (pg_snapshot_xmin) would let any other, of any database, hold the relay up.
+-- The rows of the oldest version that waits.
 SELECT sequence, policy_version, topic, key, value
   FROM onesource.outbox
  WHERE policy_version = (SELECT min(policy_version) FROM onesource.outbox)

@@ -1,6 +1,6 @@
 -- name: delivery
 -- A subscription with its grant, entry and incarnation.
-SELECT s.principal, s.ended, s.topic, s.next_topic,
+SELECT s.principal, s.ended, s.topic, s.next_topic, s.blocked,
        g.version, g.state, gv.content,
        r.version, ev.content,
        i.number, i.view, i.partitions, i.live, i.fill_end
@@ -22,7 +22,8 @@ SELECT r.version, ev.content, s.id, s.text
 
 -- name: subscription_topics
 -- The topics that a subscription may read.
-SELECT topic, next_topic FROM onesource.subscription WHERE id = %(id)s AND NOT ended;
+SELECT topic, next_topic FROM onesource.subscription
+ WHERE id = %(id)s AND NOT ended AND NOT blocked;
 
 -- name: provided_entries
 -- The entries in force of a provider.

@@ -204,4 +204,8 @@ def test_grants_that_allow_the_same_share_one_view() -> None:
 
 def test_only_an_active_grant_has_not_ended() -> None:
     """requirements.md §6.3: what is EXPIRED or REVOKED stays so."""
-    assert {state for state in GrantState if not state.ended} == {GrantState.ACTIVE}
+    assert {state for state in GrantState if not state.ended} == {
+        GrantState.AUTHORISED,
+        GrantState.ACTIVE,
+        GrantState.SUSPENDED,
+    }
