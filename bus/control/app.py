@@ -14,11 +14,13 @@ from bus import metrics
 from bus.control import delivery_routes, registry_routes
 from bus.control.authentication import Authentication
 from bus.control.problems import (
+    Problem,
     RegistryRefusal,
     Unauthorised,
     answer_bus_error,
     answer_http_exception,
     answer_invalid_request,
+    answer_problem,
     answer_registry_refusal,
     answer_unauthorised,
     problem,
@@ -50,6 +52,7 @@ def make_app(
     app.state.authentication = Authentication(reader)
     app.add_exception_handler(RegistryRefusal, answer_registry_refusal)
     app.add_exception_handler(Unauthorised, answer_unauthorised)
+    app.add_exception_handler(Problem, answer_problem)
     app.add_exception_handler(BusError, answer_bus_error)
     app.add_exception_handler(RequestValidationError, answer_invalid_request)
     app.add_exception_handler(HTTPException, answer_http_exception)

@@ -54,6 +54,19 @@ class Unauthorised(Exception):
     """No credentials, or wrong ones."""
 
 
+class Problem(Exception):
+    """A refusal that only HTTP knows: of a header, a body, a rate; not of what was asked for."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+
+
 def problem(
     request: Request,
     status: int,
@@ -90,6 +103,13 @@ async def answer_registry_refusal(_request: Request, error: Exception) -> JSONRe
         status_code=error.status,
         media_type=REGISTRY_MEDIA_TYPE,
     )
+
+
+async def answer_problem(request: Request, error: Exception) -> JSONResponse:
+    """Answer with the problem document that the refusal is."""
+    if not isinstance(error, Problem):
+        raise error
+    return problem(request, error.status, error.code, error.detail, headers=error.headers)
 
 
 async def answer_unauthorised(request: Request, _error: Exception) -> JSONResponse:
