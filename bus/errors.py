@@ -14,6 +14,7 @@ Every error the bus raises on purpose.
     + RecordInvalid         one record does not fit its resource's entry
     + DeletionsNotConfirmed
     + NotFound              unknown, or not the caller's
+    + Unauthenticated       nobody knows who asks
     + Forbidden             the caller may see it, but its role may not do this
     + StateConflict         the state it is in does not allow this; the message names the state
     + EditConflict          it was changed meanwhile: read it again
@@ -24,11 +25,15 @@ Every error the bus raises on purpose.
   x StopPartition           going on would lose or reorder records: stop and say why
   x DeliveryFailed          the broker did not accept records that the caller handed over
   x SubscriptionEnded       the grant behind a subscription is over
+  x ProfileKeyUnknown       code asks a jurisdiction profile for what profiles do not have
+  x ProfileSilent           the profile does not say, and there is no default
   x TransientError          the same call may succeed later: retry it with back-off
     + DownloadFailed
     + BrokerUnavailable
     + StoreUnavailable
     + ControlUnavailable
+    + IssuerUnavailable
+    + TooManyAttempts
     + TransactionAborted
     + TransactionUnknown
 """
@@ -135,6 +140,12 @@ class NotFound(Refused):
     code = "NOT_FOUND"
 
 
+class Unauthenticated(Refused):
+    """There is no proof of who asks, or a wrong one; it is never said which."""
+
+    code = "UNAUTHORISED"
+
+
 class Forbidden(Refused):
     """The caller may see the thing, but its role may not do this to it."""
 
@@ -198,6 +209,18 @@ class SubscriptionEnded(BusError):
     code = "SUBSCRIPTION_ENDED"
 
 
+class ProfileKeyUnknown(BusError):
+    """A jurisdiction profile was asked for a key that profiles do not have."""
+
+    code = "PROFILE_KEY_UNKNOWN"
+
+
+class ProfileSilent(BusError):
+    """A rule needs what the profile does not say; no default can stand in for it."""
+
+    code = "PROFILE_SILENT"
+
+
 class TransientError(BusError):
     """The same call may succeed later: retry it with back-off."""
 
@@ -233,6 +256,22 @@ class ControlUnavailable(TransientError):
     """The control plane does not answer, or not in time."""
 
     code = "CONTROL_UNAVAILABLE"
+
+
+class IssuerUnavailable(TransientError):
+    """The identity provider does not answer, or not in time, or not as it should."""
+
+    code = "ISSUER_UNAVAILABLE"
+
+
+class TooManyAttempts(TransientError):
+    """Logging in has failed too often; the message says how long to wait."""
+
+    code = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"logging in has failed too often: wait {seconds} s")
+        self.seconds = seconds
 
 
 class TransactionAborted(TransientError):
