@@ -45,10 +45,16 @@ def prepare_control_database(
             )
         )
     upgrade(owner_dsn)
-    with _connect(owner_dsn) as connection:
+    # All at once: an application that runs meanwhile sees neither too little nor too much.
+    with _connect(owner_dsn) as connection, connection.transaction():
         for statement in (
             "GRANT USAGE ON SCHEMA onesource TO {role}",
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA onesource TO {role}",
+            # What has been written down stays so; the head of the log moves on with it.
+            "REVOKE UPDATE, DELETE, TRUNCATE ON onesource.audit_record FROM {role}",
+            "REVOKE UPDATE, DELETE, TRUNCATE ON onesource.audit_checkpoint FROM {role}",
+            "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON onesource.audit_head FROM {role}",
+            "GRANT UPDATE (sequence, hash) ON onesource.audit_head TO {role}",
         ):
             connection.execute(sql.SQL(statement).format(role=sql.Identifier(APPLICATION)))
 
