@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from bus import metrics
 from bus.control import delivery_routes, registry_routes
 from bus.control.authentication import Authentication
+from bus.control.idempotency import KeepAnswers, Replayed, answer_replayed
+from bus.control.identity import IdentityParts
 from bus.control.problems import (
     Problem,
     RegistryRefusal,
@@ -27,6 +29,7 @@ from bus.control.problems import (
 )
 from bus.errors import BusError
 from bus.ports import CatalogReader, SchemaRegistry
+from bus.ports.idempotency import KeptAnswers
 from bus.services.catalog_changes import Incompatibilities
 
 log = structlog.get_logger(__name__)
@@ -43,19 +46,25 @@ def make_app(
     schemas: SchemaRegistry,
     incompatibilities: Incompatibilities,
     not_ready: Callable[[], str | None],
+    identity: IdentityParts | None = None,
 ) -> FastAPI:
     """Return the application; `not_ready` says why the process cannot serve now, None if it can."""
     app = FastAPI(title="OneSource control", version="1", docs_url=None, redoc_url=None)
     app.state.reader = reader
     app.state.schemas = schemas
     app.state.incompatibilities = incompatibilities
+    app.state.answers = answers
     app.state.authentication = Authentication(reader)
+    app.state.identity = identity
     app.add_exception_handler(RegistryRefusal, answer_registry_refusal)
     app.add_exception_handler(Unauthorised, answer_unauthorised)
+    app.add_exception_handler(Replayed, answer_replayed)
     app.add_exception_handler(Problem, answer_problem)
     app.add_exception_handler(BusError, answer_bus_error)
     app.add_exception_handler(RequestValidationError, answer_invalid_request)
     app.add_exception_handler(HTTPException, answer_http_exception)
+    # The last one added is the first to see a request.
+    app.add_middleware(KeepAnswers)
     app.middleware("http")(_bound_and_count)
     app.include_router(registry_routes.router)
     app.include_router(delivery_routes.router)

@@ -20,7 +20,9 @@ from bus.errors import (
     Refused,
     StateConflict,
     StoreUnavailable,
+    TooManyAttempts,
     TransientError,
+    Unauthenticated,
 )
 
 REGISTRY_MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -31,11 +33,13 @@ _CODES = {404: "NO_SUCH_PAGE", 405: "METHOD_NOT_ALLOWED"}
 #: The first that an error is one of decides.
 _STATUSES: tuple[tuple[type[BusError], int], ...] = (
     (NotFound, 404),
+    (Unauthenticated, 401),
     (Forbidden, 403),
     (AccessDenied, 403),
     (StateConflict, 409),
     (EditConflict, 412),
     (Refused, 422),
+    (TooManyAttempts, 429),
     (TransientError, 503),
 )
 
@@ -127,6 +131,8 @@ async def answer_invalid_request(request: Request, error: Exception) -> JSONResp
     """Say what is wrong and where, but do not send back what the caller has sent."""
     if not isinstance(error, RequestValidationError):
         raise error
+    # Nothing was carried out: its sender may put it right under the same Idempotency-Key.
+    request.state.not_understood = True
     faults = error.errors()
     detail = "; ".join(
         f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in faults
@@ -154,7 +160,17 @@ async def answer_bus_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, BusError):
         raise error
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
-    headers = {"Retry-After": _RETRY_AFTER_SECONDS} if isinstance(error, TransientError) else {}
+    headers = _headers_of(error)
     # What the database or the broker said is for the log, not for the caller.
     detail = "the database does not answer" if isinstance(error, StoreUnavailable) else str(error)
     return problem(request, status, error.code, detail, headers=headers)
+
+
+def _headers_of(error: BusError) -> dict[str, str]:
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": 'Bearer realm="onesource"'}
+    if isinstance(error, TooManyAttempts):
+        return {"Retry-After": str(error.seconds)}
+    if isinstance(error, TransientError):
+        return {"Retry-After": _RETRY_AFTER_SECONDS}
+    return {}
