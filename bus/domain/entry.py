@@ -18,6 +18,7 @@ from bus.domain.names import (
     is_type_name,
     source_topic,
 )
+from bus.domain.organisation import Level
 from bus.domain.record_key import may_be_key
 from bus.domain.share import ItemGroup, Scope, ShareRule
 
@@ -49,6 +50,42 @@ class DeliveryMode(StrEnum):
     """前置库: the bus keeps tables at the subscriber up to date."""
 
 
+class Origin(StrEnum):
+    """How the organisation came by the information (R-039, R-040)."""
+
+    OWN = "own"
+    """Collected by itself, in its duties."""
+    THIRD_PARTY = "third-party"
+    """Collected through third parties."""
+    DELEGATED = "delegated"
+    """Managed under legal delegation."""
+    SYSTEM = "system"
+    """Produced inside an information system."""
+    REPORTED = "reported"
+    """Reported upward by authorities of a lower level."""
+
+
+class Secrecy(StrEnum):
+    """The secrecy marking (密级); the bus handles nothing that carries one (R-064)."""
+
+    NONE = "none"
+    CONFIDENTIAL = "confidential"
+    """秘密"""
+    SECRET = "secret"  # noqa: S105 (a marking)
+    """机密"""
+    TOP_SECRET = "top-secret"  # noqa: S105 (a marking)
+    """绝密"""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialRegime:
+    """Rules of their own instead of the general ones: geographic information, … (R-037)."""
+
+    code: str
+    """As in the profile: `geographic_information`."""
+    governing_rule: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEntry:
     """One version of the catalog entry of one information resource."""
@@ -69,6 +106,17 @@ class CatalogEntry:
     partitions: int
     groups: tuple[ItemGroup, ...]
     items: tuple[DataItem, ...]
+    origin: Origin = Origin.OWN
+    reporting_level: Level | None = None
+    """The level that reported the information upward (R-040)."""
+    base_library: str | None = None
+    """The base library (基础信息资源库) that this belongs to, as the profile calls it."""
+    upper_resource: str | None = None
+    """The resource of the higher-level platform that this one would repeat (R-030)."""
+    special_regime: SpecialRegime | None = None
+    controlled_parameters: tuple[str, ...] = ()
+    """管控参数 of the service interface: with any, access needs a review (R-062)."""
+    secrecy: Secrecy = Secrecy.NONE
 
     @property
     def source_topic(self) -> str:
