@@ -213,8 +213,8 @@ class _Check:
             raise _Found(
                 self.sequence + 1,
                 Fault.TAIL_MISSING,
-                f"the log ends with row {self.sequence}, but row {self._next.sequence} is one "
-                f"that {_witness(self._next)}",
+                f"row {self.sequence + 1} is missing: the log ends before row "
+                f"{self._next.sequence}, which {_witness(self._next)}",
             )
 
     def _judge(self, checkpoint: Checkpoint | AuditHead) -> None:
@@ -222,7 +222,7 @@ class _Check:
         if isinstance(checkpoint, AuditHead):
             return
         key = self._keys.get(checkpoint.key_id)
-        if key is None or not is_signed(checkpoint, key) or checkpoint.sequence < 1:
+        if checkpoint.sequence < 1 or key is None or not is_signed(checkpoint, key):
             why = "its key is not among those given" if key is None else "its signature is wrong"
             raise _Found(
                 max(checkpoint.sequence, 1),
