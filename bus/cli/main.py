@@ -4,7 +4,16 @@ import sys
 
 import typer
 
-from bus.cli import catalog, initialise, operate, platform, processes, publish, subscribe
+from bus.cli import (
+    catalog,
+    initialise,
+    operate,
+    platform,
+    processes,
+    profile,
+    publish,
+    subscribe,
+)
 from bus.cli.console import error_console
 from bus.cli.demo import command as demo_command
 from bus.errors import BusError, ConfigError, Refused, TransientError
@@ -32,6 +41,7 @@ platform.add_to(app)
 initialise.add_to(app)
 processes.add_to(app)
 catalog.add_to(app)
+profile.add_to(app)
 publish.add_to(app)
 subscribe.add_to(app)
 operate.add_to(app)

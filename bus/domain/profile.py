@@ -206,7 +206,7 @@ class Profile:
         return None if text in {None, "on_issue"} else dt.date.fromisoformat(text)
 
     def body(self, role: str) -> str | None:
-        """Return the name of the body that fills an abstract role, `steering` or another (R-008)."""
+        """Return the body that fills an abstract role, `steering` or another (R-008)."""
         name: str | None = self.get(f"roles.{role}")
         return name
 

@@ -379,3 +379,35 @@ SECTIONS = frozenset(
     for parts in (name.split(".") for name in KEYS)
     for length in range(1, len(parts))
 )
+#: The abstract roles that a profile fills with bodies (R-008).
+ROLES = frozenset(name.removeprefix("roles.") for name in KEYS if name.startswith("roles."))
+#: Keys whose value is one of those roles, or the name of a body.
+BODIES = frozenset(
+    {
+        "catalog.approver",
+        "catalog.composer",
+        "classes.not_shared.application_to",
+        "complaint.final",
+        "complaint.handled_by",
+        "demand_list.compiled_by",
+        "disagreement.convener",
+        "disagreement.final",
+        "escalation.external_not_shared_approval",
+        "evaluation.supervised_by",
+        "gateway.body",
+        "gateway.pre_review.conditional",
+        "gateway.pre_review.not_shared",
+        "gateway.technical",
+        "onboarding.approved_by",
+        "one_source.assigner",
+        "project_gate.approver",
+        "project_gate.technical_review",
+        "provisioning.executor",
+        "rectification.escalate_to",
+        "rectification.issuer",
+        "refusal.consent_by",
+        "refusal.to",
+        "report.to",
+        "theme.builder",
+    }
+)

@@ -55,6 +55,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
     assert {" ".join(words) for words, command in COMMANDS.items() if _is_leaf(command)} == {
         *("up", "down", "status", "doctor", "init", "control", "router", "demo"),
         *("catalog plan", "catalog apply", "catalog credentials"),
+        *("profile list", "profile show"),
         *("publish file", "publish record", "tail", "sink postgres"),
         *("verify", "dlq list", "dlq show", "dlq redrive"),
     }
