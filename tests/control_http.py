@@ -11,12 +11,15 @@ from fastapi.testclient import TestClient
 
 from bus.adapters.avro.compatibility import incompatibilities
 from bus.adapters.memory.catalog_reader import MemoryCatalogReader, MemorySchemaRegistry
+from bus.adapters.memory.idempotency import MemoryKeptAnswers
 from bus.control.app import make_app
 from bus.domain.access import OPERATOR
 from bus.domain.catalog import Catalog
+from bus.domain.identity import Role
 from bus.domain.names import provider_principal, subscription_principal
 from bus.domain.principal import PrincipalKind
 from tests import builders
+from tests.identity_fakes import IdentityWorld, bearer
 from tests.live_platform import wait_until
 from tests.stream_builders import ControlPlane
 
@@ -32,11 +35,15 @@ class ControlHTTP:
         self.plane = ControlPlane()
         self.reader = MemoryCatalogReader(self.plane.store)
         self.schemas = MemorySchemaRegistry(self.plane.store)
+        self.answers = MemoryKeptAnswers(self.plane.clock)
+        self.identity = IdentityWorld(clock=self.plane.clock)
         self.not_ready: str | None = None
         self.app: FastAPI = make_app(
             reader=self.reader,
             schemas=self.schemas,
             incompatibilities=incompatibilities,
+            answers=self.answers,
+            identity=self.identity.parts,
             not_ready=lambda: self.not_ready,
         )
         self.passwords: dict[str, str] = {OPERATOR: builders.PASSWORD}
@@ -61,6 +68,12 @@ class ControlHTTP:
         """Return a client that logs in as `principal`."""
         client = self.nobody()
         client.auth = (principal, self.passwords[principal])
+        return client
+
+    def acting(self, account: str, organisation: str, *roles: Role) -> TestClient:
+        """Return a client that shows a token of an account, which is made for it."""
+        client = self.nobody()
+        client.headers.update(bearer(self.identity.token(account, organisation, *roles)))
         return client
 
     @contextmanager

@@ -11,6 +11,7 @@ from bus.adapters.avro.compatibility import incompatibilities
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bus.adapters.postgres.catalog_reader import PostgresCatalogReader
+from bus.adapters.postgres.idempotency import PostgresKeptAnswers
 from bus.adapters.postgres.outbox import PostgresOutbox, PostgresRelayLock
 from bus.adapters.postgres.registry import PostgresSchemaRegistry
 from bus.adapters.system_clock import SystemClock
@@ -42,6 +43,7 @@ def control(settings: Settings) -> Iterator[ControlParts]:
     clock = SystemClock()
     readers = KafkaLogReaders(connection, group=f"{CONTROL}.reader")
     with catalog(settings) as parts:
+        answers = PostgresKeptAnswers(parts.postgres)
         relay = Relay(
             outbox=PostgresOutbox(parts.postgres),
             lock=PostgresRelayLock(postgres_settings(settings).dsn.get_secret_value()),
@@ -62,13 +64,18 @@ def control(settings: Settings) -> Iterator[ControlParts]:
                 clock=clock,
             ),
             housekeeping=Housekeeping(
-                store=parts.store, changes=parts.changes, topics=parts.topics, clock=clock
+                store=parts.store,
+                changes=parts.changes,
+                topics=parts.topics,
+                answers=answers,
+                clock=clock,
             ),
         )
         app = make_app(
             reader=PostgresCatalogReader(parts.postgres),
             schemas=PostgresSchemaRegistry(parts.postgres),
             incompatibilities=incompatibilities,
+            answers=answers,
             not_ready=background.not_ready,
         )
         yield ControlParts(app, background)

@@ -47,6 +47,7 @@ def make_app(
     incompatibilities: Incompatibilities,
     not_ready: Callable[[], str | None],
     identity: IdentityParts | None = None,
+    answers: KeptAnswers | None = None,
 ) -> FastAPI:
     """Return the application; `not_ready` says why the process cannot serve now, None if it can."""
     app = FastAPI(title="OneSource control", version="1", docs_url=None, redoc_url=None)

@@ -1,4 +1,4 @@
-"""What the control plane does by the clock: end grants, heal access, delete old topics."""
+"""What the control plane does by the clock: end grants, heal access, delete what is too old."""
 
 import datetime as dt
 
@@ -6,6 +6,7 @@ import structlog
 
 from bus.domain.topics import REPLAY_WINDOW_DAYS
 from bus.ports import CatalogStore, Clock, TopicAdmin
+from bus.ports.idempotency import KeptAnswers
 from bus.services.catalog_changes import CatalogChanges
 
 log = structlog.get_logger(__name__)
@@ -18,11 +19,18 @@ class Housekeeping:
     """Brings the world in line with the state in the store, again and again."""
 
     def __init__(
-        self, *, store: CatalogStore, changes: CatalogChanges, topics: TopicAdmin, clock: Clock
+        self,
+        *,
+        store: CatalogStore,
+        changes: CatalogChanges,
+        topics: TopicAdmin,
+        answers: KeptAnswers,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._changes = changes
         self._topics = topics
+        self._answers = answers
         self._clock = clock
 
     def step(self) -> None:
@@ -31,6 +39,7 @@ class Housekeeping:
             log.info("grant expired", grant=grant)
         self._changes.reconcile()
         self._delete_old_topics()
+        self._answers.forget()
 
     def _delete_old_topics(self) -> None:
         now = self._clock.now()

@@ -8,6 +8,7 @@ import pytest
 from typing_extensions import override
 
 from bus.adapters.memory.catalog_store import MemoryCatalogStore
+from bus.adapters.memory.idempotency import MemoryKeptAnswers
 from bus.control import background as module
 from bus.control.background import Background
 from bus.domain.names import POLICY_TOPIC
@@ -60,6 +61,7 @@ class Control:
                 store=self.store,
                 changes=self.plane.changes,
                 topics=self.plane.topics,
+                answers=MemoryKeptAnswers(self.plane.clock),
                 clock=self.plane.clock,
             ),
         )

@@ -2,8 +2,10 @@
 
 import pytest
 
+from bus.adapters.memory.idempotency import MemoryKeptAnswers
 from bus.domain.topics import REPLAY_WINDOW_DAYS
 from bus.errors import BrokerUnavailable
+from bus.ports.idempotency import KEPT, Claim, InProgress, RequestKey
 from bus.services.housekeeping import Housekeeping
 from tests import builders
 from tests.stream_builders import ControlPlane
@@ -20,10 +22,14 @@ def control() -> ControlPlane:
     return made
 
 
-def housekeeping(control: ControlPlane) -> Housekeeping:
+def housekeeping(control: ControlPlane, answers: MemoryKeptAnswers | None = None) -> Housekeeping:
     """Return the housekeeping of one replica."""
     return Housekeeping(
-        store=control.store, changes=control.changes, topics=control.topics, clock=control.clock
+        store=control.store,
+        changes=control.changes,
+        topics=control.topics,
+        answers=answers or MemoryKeptAnswers(control.clock),
+        clock=control.clock,
     )
 
 
@@ -113,3 +119,18 @@ def test_the_topic_of_a_view_in_force_is_never_deleted(control: ControlPlane) ->
     housekeeping(control).step()
 
     assert control.subscription().topic in control.broker.topics()
+
+
+def test_answers_are_forgotten_after_a_day(control: ControlPlane) -> None:
+    answers = MemoryKeptAnswers(control.clock)
+    request = RequestKey(account="org-a", operation="POST /v1/x", key="k")
+    answers.claim(request, b"1")
+    control.clock.sleep(KEPT.total_seconds())
+    housekeeping(control, answers).step()
+    within = answers.claim(request, b"2")
+    control.clock.sleep(1)
+
+    housekeeping(control, answers).step()
+
+    assert not isinstance(within, Claim | InProgress)
+    assert isinstance(answers.claim(request, b"2"), Claim)

@@ -1,0 +1,39 @@
+"""
+What every route of our own resources shares.
+
+`APIRouter(prefix="/v1/…", route_class=EdgeRoute)` gives each route the account's rate limit, each
+POST its `Idempotency-Key`, and the document the problems that any operation may answer with.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastapi import Depends, params
+from fastapi.routing import APIRoute
+
+from bus.control.idempotency import claim_key
+from bus.control.responses import common_problems
+
+
+class EdgeRoute(APIRoute):
+    """A route behind the shared edge."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        dependencies: Sequence[params.Depends] | None = None,
+        responses: dict[int | str, dict[str, Any]] | None = None,
+        methods: set[str] | list[str] | None = None,
+        **options: Any,  # noqa: ANN401 (what FastAPI hands on)
+    ) -> None:
+        shared = [Depends(claim_key)] if "POST" in (methods or ()) else []
+        super().__init__(
+            path,
+            endpoint,
+            dependencies=[*(dependencies or ()), *shared],
+            responses={**common_problems(methods or ()), **(responses or {})},
+            methods=methods,
+            **options,
+        )
