@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bus.errors import Forbidden
+
 
 class Role(StrEnum):
     """
@@ -43,3 +45,10 @@ class Actor:
     jurisdiction: str
     roles: frozenset[Role]
     trace_id: str = ""
+
+
+def require_role(by: Actor, allowed: frozenset[Role], action: str) -> Role:
+    """Return the role in which `by` may do `action`; refuse an actor who has none of `allowed`."""
+    for role in sorted(by.roles & allowed):
+        return role
+    raise Forbidden(f"{action} takes one of the roles {', '.join(sorted(allowed))}")

@@ -43,6 +43,8 @@ class LegalBasis:
     type: str
     citation: str
     article: str
+    reason: str = ""
+    """The plain reason, where the profile asks for one (R-055)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,15 @@ class ShareRule:
             yield "a not-shared class needs `legal_basis` (BASIS_REQUIRED)"
 
 
+class ItemKind(StrEnum):
+    """What a group of items is in a resource of a base library (R-059, R-060)."""
+
+    BASE = "base"
+    """基础信息项: the profile may force their class."""
+    BUSINESS = "business"
+    """业务信息项"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemGroup:
     """Items of one resource that share one class: base items, business items, … (R-060)."""
@@ -76,3 +87,5 @@ class ItemGroup:
     title_zh: str
     title_en: str
     rules: Mapping[Scope, ShareRule]
+    kind: ItemKind = ItemKind.BASE
+    """Counts in a base library alone, where only a group that says so is no base group."""
