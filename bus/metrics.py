@@ -141,10 +141,36 @@ RELAY_LEADER = Gauge(
     "1 while this replica is the one that relays.",
     registry=None,
 )
+AUDIT_ROWS = Gauge(
+    "onesource_audit_rows",
+    "Rows of the audit log.",
+    registry=None,
+)
+AUDIT_UNSIGNED_ROWS = Gauge(
+    "onesource_audit_unsigned_rows",
+    "Rows of the audit log behind its newest checkpoint; below zero, signed rows are gone.",
+    registry=None,
+)
+AUDIT_UNSIGNED_SECONDS = Gauge(
+    "onesource_audit_unsigned_seconds",
+    "How long this process has seen the oldest of these rows wait for a checkpoint.",
+    registry=None,
+)
 HTTP_REQUESTS = Counter(
     "onesource_http_requests_total",
     "Requests answered, by route and status.",
     ("route", "status"),
+    registry=None,
+)
+DEADLINES_FIRED = Counter(
+    "onesource_deadlines_fired_total",
+    "Deadlines that were dealt with when they were due, by what they are of.",
+    ("kind",),
+    registry=None,
+)
+DEADLINES_FAILING = Gauge(
+    "onesource_deadlines_failing",
+    "Deadlines that are due and whose handling has failed, in the whole control plane.",
     registry=None,
 )
 
@@ -197,7 +223,16 @@ ROUTER_REGISTRY = _registry(
     POLICY_VERSION,
 )
 CONTROL_REGISTRY = _registry(
-    RELAY_RECORDS, RELAY_PENDING, RELAY_LEADER, HTTP_REQUESTS, POLICY_VERSION
+    RELAY_RECORDS,
+    RELAY_PENDING,
+    RELAY_LEADER,
+    AUDIT_ROWS,
+    AUDIT_UNSIGNED_ROWS,
+    AUDIT_UNSIGNED_SECONDS,
+    HTTP_REQUESTS,
+    POLICY_VERSION,
+    DEADLINES_FIRED,
+    DEADLINES_FAILING,
 )
 SINK_REGISTRY = _registry(SINK_CHANGES, SINK_FLUSH_SECONDS, ACCEPTED_TO_SUBSCRIBER_SECONDS)
 PUBLISHER_REGISTRY = _registry(PUBLISHED, PUBLISH_FAILURES)

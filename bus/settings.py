@@ -75,6 +75,17 @@ class HTTPSettings(BaseModel):
     port: int = Field(default=0, ge=0, le=65535)
 
 
+class AuditSettings(BaseModel):
+    """How the audit log is signed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key_file: Path | None = None
+    """The private key; by default in `keys/` of the state folder. Made if it is not there."""
+    checkpoint_seconds: float = Field(default=60.0, gt=0)
+    checkpoint_rows: int = Field(default=1000, gt=0)
+
+
 class Settings(BaseSettings):
     """All settings of a process; unknown ones are refused."""
 
@@ -89,6 +100,7 @@ class Settings(BaseSettings):
     postgres: PostgresSettings | None = None
     control: ControlSettings | None = None
     http: HTTPSettings = HTTPSettings()
+    audit: AuditSettings = AuditSettings()
     slot: str = "0"
     """Tells replicas of one kind of process apart; stable across restarts."""
     log_format: Literal["console", "json"] = "console"

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from bus.domain.entry import CatalogEntry
 from bus.domain.names import (
+    AUDIT_CHECKPOINT_TOPIC,
     POLICY_TOPIC,
     ROUTER_GROUP,
     ROUTER_STATE_TOPIC,
@@ -106,6 +107,7 @@ SERVICE_RULES: Mapping[str, frozenset[AccessRule]] = {
         )
         | _on(Resource.TOPIC, POLICY_TOPIC, Operation.READ, Operation.WRITE)
         | _on(Resource.TOPIC, ROUTER_STATE_TOPIC, Operation.READ)
+        | _on(Resource.TOPIC, AUDIT_CHECKPOINT_TOPIC, Operation.WRITE)
         | _on(Resource.GROUP, CONTROL, Operation.READ, prefixed=True)
         | _on(
             Resource.TRANSACTIONAL_ID,

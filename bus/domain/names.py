@@ -14,6 +14,7 @@ ITEM_NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_]*"
 POLICY_TOPIC = "os.policy"
 ROUTER_STATE_TOPIC = "os.state.router"
 ROUTER_GROUP = "os.router"
+AUDIT_CHECKPOINT_TOPIC = "os.audit.checkpoints"
 
 #: Keywords and type names of CEL, so that no data item may be called so.
 CEL_RESERVED = frozenset(

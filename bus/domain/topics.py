@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from bus.domain.entry import CatalogEntry
-from bus.domain.names import POLICY_TOPIC, ROUTER_STATE_TOPIC
+from bus.domain.names import AUDIT_CHECKPOINT_TOPIC, POLICY_TOPIC, ROUTER_STATE_TOPIC
 from bus.domain.subscription import Incarnation
 
 _SECOND = 1000
@@ -64,6 +64,18 @@ def base_topics() -> Iterator[tuple[str, dict[str, str]]]:
         | {"delete.retention.ms": str(_DAY)},
     )
     yield ROUTER_STATE_TOPIC, _text({**_COMPACT, "delete.retention.ms": _DAY})
+    # Evidence: kept for ever, and stamped by the broker.
+    yield (
+        AUDIT_CHECKPOINT_TOPIC,
+        _text(
+            {
+                "cleanup.policy": "delete",
+                "retention.ms": -1,
+                "retention.bytes": -1,
+                "message.timestamp.type": "LogAppendTime",
+            }
+        ),
+    )
 
 
 def resource_topics(entry: CatalogEntry) -> Iterator[tuple[str, int, dict[str, str]]]:

@@ -151,7 +151,11 @@ def test_no_rule_of_organisations_and_subscribers_reaches_the_buss_own_topics(
     given_out |= subscriber_rules(found)
 
     for allowed in given_out.values():
-        for topic in (names.POLICY_TOPIC, names.ROUTER_STATE_TOPIC):
+        for topic in (
+            names.POLICY_TOPIC,
+            names.ROUTER_STATE_TOPIC,
+            names.AUDIT_CHECKPOINT_TOPIC,
+        ):
             assert not any(reaches(rule, topic) for rule in allowed)
 
 
@@ -192,6 +196,7 @@ def test_control_may_administrate_and_publish_the_policy_and_no_record() -> None
         AccessRule(TOPIC, "os.policy", READ),
         AccessRule(TOPIC, "os.policy", WRITE),
         AccessRule(TOPIC, "os.state.router", READ),
+        AccessRule(TOPIC, "os.audit.checkpoints", WRITE),
         AccessRule(GROUP, "os-control", READ, prefixed=True),
         AccessRule(Resource.TRANSACTIONAL_ID, "os.relay", WRITE),
         AccessRule(Resource.TRANSACTIONAL_ID, "os.relay", DESCRIBE),

@@ -45,8 +45,17 @@ def test_policy_and_router_state_are_there_before_any_resource() -> None:
     """design.md §4: both are compacted."""
     found = dict(topics.base_topics())
 
-    assert set(found) == {"os.policy", "os.state.router"}
-    assert {config["cleanup.policy"] for config in found.values()} == {"compact"}
+    assert set(found) == {"os.policy", "os.state.router", "os.audit.checkpoints"}
+    assert found["os.policy"]["cleanup.policy"] == "compact"
+    assert found["os.state.router"]["cleanup.policy"] == "compact"
+
+
+def test_checkpoints_of_the_audit_log_are_kept_for_ever() -> None:
+    """R-193: they are the evidence that nobody who can alter the database can alter."""
+    config = dict(topics.base_topics())["os.audit.checkpoints"]
+
+    assert config["cleanup.policy"] == "delete"
+    assert config["retention.ms"] == config["retention.bytes"] == "-1"
 
 
 def test_a_resource_generation_has_a_source_topic_and_one_for_dead_letters() -> None:

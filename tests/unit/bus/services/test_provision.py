@@ -4,7 +4,7 @@ from bus.adapters.memory.admin import MemoryAccessAdmin, MemoryTopicAdmin
 from bus.adapters.memory.broker import MemoryBroker
 from bus.adapters.memory.catalog_store import MemoryCatalogStore
 from bus.domain.access import SERVICE_RULES
-from bus.domain.names import POLICY_TOPIC, ROUTER_STATE_TOPIC
+from bus.domain.names import AUDIT_CHECKPOINT_TOPIC, POLICY_TOPIC, ROUTER_STATE_TOPIC
 from bus.domain.principal import PrincipalKind
 from bus.services.provision import provision, register_services
 
@@ -17,7 +17,7 @@ def test_a_cluster_gets_its_topics_and_each_process_what_it_needs() -> None:
     provision(MemoryTopicAdmin(broker), access, PASSWORDS)
     provision(MemoryTopicAdmin(broker), access, PASSWORDS)
 
-    assert broker.topics().keys() == {POLICY_TOPIC, ROUTER_STATE_TOPIC}
+    assert broker.topics().keys() == {POLICY_TOPIC, ROUTER_STATE_TOPIC, AUDIT_CHECKPOINT_TOPIC}
     assert access.passwords == PASSWORDS
     assert access.rules() == SERVICE_RULES
 
