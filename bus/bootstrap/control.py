@@ -8,18 +8,23 @@ from fastapi import FastAPI
 
 from bus.adapters.avro.codec import AvroEventCodec
 from bus.adapters.avro.compatibility import incompatibilities
+from bus.adapters.kafka.checkpoint_publisher import KafkaCheckpointPublisher
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bus.adapters.postgres.audit_log import PostgresCheckpointStore
 from bus.adapters.postgres.catalog_reader import PostgresCatalogReader
 from bus.adapters.postgres.idempotency import PostgresKeptAnswers
 from bus.adapters.postgres.outbox import PostgresOutbox, PostgresRelayLock
 from bus.adapters.postgres.registry import PostgresSchemaRegistry
+from bus.adapters.signing_key_file import ensure_signing_key
 from bus.adapters.system_clock import SystemClock
+from bus.bootstrap.audit import audit_key_path
 from bus.bootstrap.catalog import catalog
 from bus.bootstrap.connections import kafka_connection, postgres_settings
 from bus.control.app import make_app
 from bus.control.background import Background
 from bus.domain.access import CONTROL, RELAY_TRANSACTIONAL_ID
+from bus.services.audit_checkpoints import AuditCheckpoints
 from bus.services.fill_watch import FillWatch
 from bus.services.housekeeping import Housekeeping
 from bus.services.relay import Relay
@@ -69,6 +74,14 @@ def control(settings: Settings) -> Iterator[ControlParts]:
                 topics=parts.topics,
                 answers=answers,
                 clock=clock,
+            ),
+            checkpoints=AuditCheckpoints(
+                store=PostgresCheckpointStore(parts.postgres),
+                publisher=KafkaCheckpointPublisher(connection),
+                key=ensure_signing_key(audit_key_path(settings)),
+                clock=clock,
+                seconds=settings.audit.checkpoint_seconds,
+                rows=settings.audit.checkpoint_rows,
             ),
         )
         app = make_app(

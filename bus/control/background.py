@@ -6,7 +6,8 @@ from collections.abc import Callable
 import structlog
 
 from bus.errors import BusError, TransientError
-from bus.services import housekeeping
+from bus.services import audit_checkpoints, housekeeping
+from bus.services.audit_checkpoints import AuditCheckpoints
 from bus.services.fill_watch import FillWatch
 from bus.services.housekeeping import Housekeeping
 from bus.services.relay import Relay
@@ -19,7 +20,7 @@ _JOIN_SECONDS = 10.0
 
 
 class Background:
-    """Relay, fill watch and housekeeping, each in its own thread."""
+    """Relay, fill watch, housekeeping and the audit log's checkpoints, each in its own thread."""
 
     def __init__(
         self,
@@ -27,10 +28,12 @@ class Background:
         relay: Relay,
         connect_watch: Callable[[], FillWatch],
         housekeeping: Housekeeping,
+        checkpoints: AuditCheckpoints,
     ) -> None:
         self._relay = relay
         self._connect_watch = connect_watch
         self._housekeeping = housekeeping
+        self._checkpoints = checkpoints
         self._ended = threading.Event()
         self._failed: dict[str, str] = {}
         self._threads = [
@@ -39,6 +42,7 @@ class Background:
                 ("relay", self._run_relay),
                 ("fill-watch", self._run_watch),
                 ("housekeeping", self._run_housekeeping),
+                ("audit-checkpoints", self._run_checkpoints),
             )
         ]
 
@@ -93,6 +97,15 @@ class Background:
                 self._ended.wait(housekeeping.EVERY_SECONDS)
             except TransientError as error:
                 self._wait("housekeeping", error)
+
+    def _run_checkpoints(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._checkpoints.step()
+                self._failed.pop("audit-checkpoints", None)
+                self._ended.wait(audit_checkpoints.EVERY_SECONDS)
+            except TransientError as error:
+                self._wait("audit-checkpoints", error)
 
     def _wait(self, name: str, error: TransientError) -> None:
         log.warning("waiting", thread=name, code=error.code, reason=str(error))

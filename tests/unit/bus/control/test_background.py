@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from typing_extensions import override
 
+from bus.adapters.memory.audit_log import MemoryAudit
 from bus.adapters.memory.catalog_store import MemoryCatalogStore
 from bus.adapters.memory.idempotency import MemoryKeptAnswers
 from bus.control import background as module
@@ -14,15 +15,17 @@ from bus.control.background import Background
 from bus.domain.names import POLICY_TOPIC
 from bus.errors import BrokerUnavailable, StoreUnavailable
 from bus.ports import CatalogTransaction, Partition
-from bus.services import housekeeping
+from bus.services import audit_checkpoints, housekeeping
+from bus.services.audit_checkpoints import AuditCheckpoints
 from bus.services.fill_watch import FillWatch
 from bus.services.housekeeping import Housekeeping
 from bus.services.state_table import StateTable
 from tests import builders
+from tests.audit_cases import KEY, audit_record
 from tests.live_platform import wait_until
 from tests.stream_builders import ControlPlane
 
-THREADS = {"relay", "fill-watch", "housekeeping"}
+THREADS = {"relay", "fill-watch", "housekeeping", "audit-checkpoints"}
 LONG_AGO = builders.grant(valid_from=builders.TODAY, valid_until=builders.TODAY)
 
 
@@ -54,6 +57,8 @@ class Control:
         self.plane.outbox._store = self.store
         self.plane.apply(builders.catalog(grants=[LONG_AGO]))
         self.no_broker = False
+        self.audit = MemoryAudit()
+        self.published: list[bytes] = []
         self.background = Background(
             relay=self.plane.relay(),
             connect_watch=self.watch,
@@ -64,7 +69,21 @@ class Control:
                 answers=MemoryKeptAnswers(self.plane.clock),
                 clock=self.plane.clock,
             ),
+            checkpoints=AuditCheckpoints(
+                store=self.audit,
+                publisher=self,
+                key=KEY,
+                clock=self.plane.clock,
+                seconds=60,
+                rows=1,
+            ),
         )
+
+    def publish(self, checkpoint: bytes) -> None:
+        """Take a checkpoint; fail if there is no broker."""
+        if self.no_broker:
+            raise BrokerUnavailable("no broker")
+        self.published.append(checkpoint)
 
     def watch(self) -> FillWatch:
         """Connect a fill watch; fail if there is no broker."""
@@ -89,6 +108,7 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
     monkeypatch.setattr(module, "_PAUSE_AFTER_FAILURE_SECONDS", 0.01)
     monkeypatch.setattr(module, "_WATCH_SECONDS", 0.01)
     monkeypatch.setattr(housekeeping, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(audit_checkpoints, "EVERY_SECONDS", 0.01)
     control = Control()
     yield control
     if any(thread.ident for thread in control.background._threads):
@@ -134,6 +154,20 @@ def test_a_grant_ends_by_the_clock(control: Control) -> None:
     control.background.start()
 
     wait_until(lambda: control.plane.subscription().ended, "the subscription has ended")
+
+
+def test_the_audit_log_is_signed(control: Control) -> None:
+    """R-193: a checkpoint leaves the database; one that cannot be published is waited for."""
+    control.audit.write(audit_record())
+    control.no_broker = True
+    control.background.start()
+    wait_until(lambda: "audit-checkpoints" in control.background._failed, "it says so")
+    assert control.audit.newest_checkpoint() is None
+
+    control.no_broker = False
+
+    wait_until(lambda: len(control.published) == 1, "it is published")
+    wait_until(lambda: control.background.not_ready() is None, "it is ready")
 
 
 def test_a_broker_that_is_away_is_waited_for(control: Control) -> None:
