@@ -10,6 +10,7 @@ from bus.adapters.kafka.topic_admin import KafkaTopicAdmin
 from bus.adapters.postgres.catalog_store import PostgresCatalogStore
 from bus.adapters.postgres.pool import Postgres
 from bus.adapters.postgres.provision import prepare_given_database
+from bus.adapters.signing_key_file import FILE_NAME, ensure_signing_key
 from bus.bootstrap.connections import kafka_connection, kafka_settings, postgres_settings
 from bus.domain.access import SERVICE_RULES
 from bus.errors import ConfigError
@@ -22,7 +23,7 @@ def initialise(settings: Settings, secrets: Path, *, on_step: Callable[[str], No
     Prepare Kafka, as the super user of `settings.credentials`, and Postgres.
 
     Doing it again changes nothing. `secrets` holds the credentials files of the bus's own
-    processes; missing ones are generated. Raise `ConfigError` if a setting is missing or wrong.
+    processes and the key that signs the audit log; missing ones are generated. Raise `ConfigError` if a setting is missing or wrong.
     """
     postgres = postgres_settings(settings)
     if postgres.owner_dsn is None:
@@ -36,6 +37,8 @@ def initialise(settings: Settings, secrets: Path, *, on_step: Callable[[str], No
         name: ensure_credentials(secrets, name).password.get_secret_value()
         for name in SERVICE_RULES
     }
+    on_step(f"the audit log's signing key in {secrets / FILE_NAME}")
+    ensure_signing_key(secrets / FILE_NAME)
     on_step("roles, database and tables in Postgres")
     application_dsn = postgres.dsn.get_secret_value()
     prepare_given_database(postgres.owner_dsn.get_secret_value(), application_dsn)

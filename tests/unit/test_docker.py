@@ -21,6 +21,7 @@ import yaml
 from bus.adapters.embedded.jars import locked_jars
 from bus.adapters.embedded.kafka import ADMIN, KafkaNode
 from bus.adapters.postgres.provision import APPLICATION, DATABASE
+from bus.adapters.signing_key_file import FILE_NAME as SIGNING_KEY
 from bus.domain.access import CONTROL, ROUTER, SERVICE_RULES
 from bus.settings import CREDENTIALS_FOLDER, load_settings
 from tests.docker_files import (
@@ -322,7 +323,7 @@ def test_a_process_holds_its_own_credentials_and_keys_only() -> None:
         for name in services()
     }
 
-    assert held["control"] == {f"{CONTROL}.json", "public"}
+    assert held["control"] == {f"{CONTROL}.json", SIGNING_KEY, "public"}
     assert held["router"] == {f"{ROUTER}.json", "public"}
     for broker in BROKERS:
         assert held[broker] == {broker}
@@ -333,12 +334,12 @@ def test_a_process_holds_its_own_credentials_and_keys_only() -> None:
 
 def test_every_account_of_a_process_that_is_mounted_is_made_by_init() -> None:
     mounted = {
-        mount["volume"]["subpath"].removesuffix(".json")
+        mount["volume"]["subpath"]
         for _, source, _, mount in mounts()
         if source == "credentials" and "volume" in mount
     }
 
-    assert mounted <= SERVICE_RULES.keys()
+    assert mounted <= {f"{name}.json" for name in SERVICE_RULES} | {SIGNING_KEY}
 
 
 def test_ports_are_open_to_this_machine_alone_unless_somebody_says_otherwise() -> None:
@@ -383,6 +384,8 @@ def test_the_settings_of_a_process_are_known_and_reach_the_cluster(
         assert str(settings.credentials) in targets
     else:
         assert f"{settings.state_folder}/{CREDENTIALS_FOLDER}" in targets
+    if name == "control":
+        assert str(settings.audit.key_file) in targets
     if settings.postgres is not None:
         assert settings.postgres.dsn.get_secret_value() == (
             f"postgresql://{APPLICATION}:value-of-POSTGRES_APPLICATION_PASSWORD"
