@@ -5,6 +5,7 @@ One list for the loader, for `Profile.get` and for the reference: what is not he
 in a profile and cannot be asked of one.
 """
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Form(Enum):
     COUNT = "a whole number, 0 or more"
     PERIOD = "a period like 30d, 5s, 1y"
     DAY = 'a month and a day like "01-31"'
+    SINCE = 'a date like "2019-08-01", or on_issue'
     WINDOW = 'two days like ["06-01", "06-30"]'
 
 
@@ -103,12 +105,21 @@ def _has_form(value: object, form: Form) -> bool:
             )
         case Form.DAY:
             return isinstance(value, str) and _DAY.fullmatch(value) is not None
+        case Form.SINCE:
+            return isinstance(value, str) and (value == "on_issue" or _is_date(value))
         case Form.WINDOW:
             return (
                 isinstance(value, list | tuple)
                 and len(value) == 2  # noqa: PLR2004 - a window has a first and a last day
                 and all(_has_form(day, Form.DAY) for day in value)
             )
+
+
+def _is_date(value: str) -> bool:
+    try:
+        return dt.date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
 
 
 def _is_text(value: object) -> bool:
@@ -161,12 +172,12 @@ _TOPOLOGIES = ("own_platform", "single_provincial_platform", "tenant_of_parent")
 _ROLLS = ("next_working_day", "none")
 
 _KEYS = (
-    _text("meta.seed", "the regulation's number in requirements.md"),
+    _text("meta.seed", "the number by which clauses name the regulation"),
     _text("meta.title", "what the regulation is called (legal basis)"),
     _text("meta.issuer", "the body that issued it"),
     _text("meta.level", "the level of the jurisdiction"),
     _text("meta.status", "whether it is a draft, on trial, in force, repealed", _STATUSES),
-    _text("meta.effective_from", "the day from which it holds, or `on_issue`"),
+    Key("meta.effective_from", Form.SINCE, "the day from which it holds"),
     _text("meta.replaces", "the rule that it replaces"),
     _texts("meta.parents_rules", "the higher rules that it carries out"),
     _flag("meta.text_complete", "whether the text at hand is complete"),
