@@ -1,0 +1,45 @@
+"""Working-day calendars of countries, and what decrees amend in them."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Protocol
+
+from bus.domain.calendar_amendment import Amendment, DecreedYear
+from bus.domain.working_days import WorkingCalendar
+
+
+class Calendars(Protocol):
+    """The calendars by which due dates are counted."""
+
+    def calendar(self, country: str, *, as_of: dt.date | None = None) -> WorkingCalendar:
+        """
+        Return the calendar of `country` as it stands, or as it stood with the decrees of a day.
+
+        It does not change afterwards: ask again after an amendment. Raise `ConfigError` if the
+        country has none.
+        """
+        ...
+
+
+class CalendarAmendments(Protocol):
+    """What decrees say beyond the calendar package; nothing that was loaded is ever removed."""
+
+    def amendments(self, country: str) -> Sequence[Amendment]:
+        """Return all amendments of a country, by day and then by the decree's date."""
+        ...
+
+    def add(self, amendment: Amendment) -> bool:
+        """
+        Load one day of a decree; return whether it is news, after which due dates are recomputed.
+
+        Raise `StateConflict` if it contradicts what is loaded without being the newer decree.
+        """
+        ...
+
+    def years(self, country: str) -> Sequence[DecreedYear]:
+        """Return the years whose decrees are loaded as amendments, in order."""
+        ...
+
+    def add_year(self, year: DecreedYear) -> bool:
+        """Note that the amendments of a year are its whole decree; return whether it is news."""
+        ...
