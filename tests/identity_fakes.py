@@ -19,7 +19,7 @@ from bus.domain.accounts import ALL_SCOPES, Account, AccountKind, ApiScope, new_
 from bus.domain.audit_record import AuditRecord
 from bus.domain.identity import Role
 from bus.ports import Clock
-from bus.ports.identity import BearerIssuer, IdentityStore
+from bus.ports.identity import BearerIssuer, IdentityStore, LoginProvider
 from bus.services.accounts import Accounts
 from bus.services.identity import Identity
 
@@ -52,6 +52,8 @@ class IdentityWorld:
         store: IdentityStore | None = None,
         clock: Clock | None = None,
         issuer: BearerIssuer | None = None,
+        provider: LoginProvider | None = None,
+        public_url: str = "http://testserver",
     ) -> None:
         self.store = store or MemoryIdentityStore()
         self.clock = clock or ManualClock()
@@ -66,7 +68,14 @@ class IdentityWorld:
         }
         self.identity = Identity(**shared, sessions=self.sessions, issuer=issuer)
         self.accounts = Accounts(**shared)
-        self.parts = IdentityParts(identity=self.identity, accounts=self.accounts)
+        self.parts = IdentityParts(
+            identity=self.identity,
+            accounts=self.accounts,
+            clock=self.clock,
+            cookie_secret="signs the cookies of a test",
+            public_url=public_url,
+            provider=provider,
+        )
 
     def account(
         self,

@@ -8,7 +8,7 @@ good for follows from the scope that the group of routes names with `needs`.
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -17,6 +17,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from bus.domain.accounts import ApiScope
 from bus.domain.identity import Actor
 from bus.errors import Forbidden, Unauthenticated
+from bus.ports import Clock
+from bus.ports.identity import LoginProvider
 from bus.services.accounts import Accounts
 from bus.services.identity import Authenticated, Identity
 
@@ -34,8 +36,17 @@ class IdentityParts:
 
     identity: Identity
     accounts: Accounts
-    secure: bool = False
-    """Whether browsers come by https, so that cookies are sent over nothing else."""
+    clock: Clock
+    cookie_secret: str = field(repr=False)
+    """Signs what a browser keeps while somebody logs in."""
+    public_url: str
+    """Where browsers find us."""
+    provider: LoginProvider | None = None
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers come by https, so that cookies are sent over nothing else."""
+        return self.public_url.startswith("https://")
 
 
 _bearer = HTTPBearer(
@@ -119,7 +130,8 @@ def csrf_token(session_token: str) -> str:
 
 def session_cookie(request: Request) -> str | None:
     """Return the session's token from the cookie; None if there is none."""
-    return request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE)
+    # Over https a neighbour's page can set the other one, to log somebody in as somebody else.
+    return request.cookies.get(SECURE_COOKIE if parts(request).secure else COOKIE) or None
 
 
 def _shown(request: Request, credentials: HTTPAuthorizationCredentials | None) -> tuple[str, bool]:

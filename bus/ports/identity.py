@@ -200,6 +200,11 @@ class LoginAttempt:
 class LoginProvider(Protocol):
     """An OpenID provider where people log in."""
 
+    @property
+    def issuer(self) -> str:
+        """The provider's address, as it is in its tokens."""
+        ...
+
     def authorisation_address(self, attempt: LoginAttempt, redirect_to: str) -> str:
         """Return where to send the person; raise `IssuerUnavailable`."""
         ...

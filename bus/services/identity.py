@@ -202,6 +202,10 @@ class Identity:
             ) from None
         return self._open(account, means=subject.issuer)
 
+    def refuse_login(self, *, address: str, reason: str) -> None:
+        """Record that somebody did not come back from the identity provider as he should."""
+        self._refuse("session.refused", address, reason)
+
     def log_out(self, who: Authenticated) -> None:
         """End the session that was shown, if it was one."""
         if who.session is None:

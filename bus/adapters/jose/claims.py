@@ -22,6 +22,7 @@ _OPTIONS: Options = {
     "verify_aud": True,
     "verify_iss": True,
     "strict_aud": False,
+    "enforce_minimum_key_length": True,
 }
 
 
