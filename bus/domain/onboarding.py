@@ -12,14 +12,8 @@ from enum import StrEnum
 
 from bus.domain.identity import Actor, Role, require_role
 from bus.domain.life_cycle import LifeCycle, Step
+from bus.domain.profile_terms import OnboardingMode
 from bus.errors import Forbidden, Refused
-
-
-class OnboardingMode(StrEnum):
-    """Values of `onboarding.mode`."""
-
-    NONE = "none"
-    APPLICATION_AND_PLEDGE = "application_and_pledge"
 
 
 class OnboardingState(StrEnum):

@@ -8,11 +8,11 @@ a secrecy marking the caller stores nothing, so `CLASSIFIED_REFUSED` comes alone
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from bus.domain.entry import CatalogEntry, Secrecy
 from bus.domain.grant import Fault
 from bus.domain.identity import Role
+from bus.domain.profile_terms import UpdateTrigger
 from bus.domain.share import ItemGroup, ItemKind, LegalBasis, Scope, ShareClass, ShareRule
 from bus.errors import ConfigError
 
@@ -39,19 +39,12 @@ METADATA: Mapping[str, str] = {
 EVERY_ENTRY = "entry"
 #: How a marking is written on papers: 机密★10年.
 _MARKING = re.compile(r"(秘密|机密|绝密)\s*[★☆]")
+#: What starts the clock of a catalog update (R-025, R-026): a word of the profile.
+UpdateCause = UpdateTrigger
 #: Keys that would put a price on sharing.
 _PRICE_KEYS = frozenset(
     "price prices fee fees charge charges cost tariff paid_quota 价格 收费 费用".split()
 )
-
-
-class UpdateCause(StrEnum):
-    """What starts the clock of a catalog update (R-025, R-026)."""
-
-    LAW_CHANGE = "law_change"
-    FUNCTION_CHANGE = "function_change"
-    HOLDINGS_CHANGE = "holdings_change"
-    BUSINESS_DEMAND_CHANGE = "business_demand_change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
