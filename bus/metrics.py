@@ -173,6 +173,12 @@ DEADLINES_FAILING = Gauge(
     "Deadlines that are due and whose handling has failed, in the whole control plane.",
     registry=None,
 )
+RATE_LIMITED = Counter(
+    "onesource_rate_limited_requests_total",
+    "Requests refused because too many came, by whose they are: account, address.",
+    ("kind",),
+    registry=None,
+)
 
 # --- subscriber -----------------------------------------------------------------------------------
 
@@ -230,6 +236,7 @@ CONTROL_REGISTRY = _registry(
     AUDIT_UNSIGNED_ROWS,
     AUDIT_UNSIGNED_SECONDS,
     HTTP_REQUESTS,
+    RATE_LIMITED,
     POLICY_VERSION,
     DEADLINES_FIRED,
     DEADLINES_FAILING,

@@ -86,6 +86,17 @@ class AuditSettings(BaseModel):
     checkpoint_rows: int = Field(default=1000, gt=0)
 
 
+class RateSettings(BaseModel):
+    """So many requests a second in the long run, and so many at once; of each control process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    account_per_second: float = Field(default=50, gt=0)
+    account_burst: int = Field(default=1_000, gt=0)
+    address_per_second: float = Field(default=200, gt=0)
+    address_burst: int = Field(default=4_000, gt=0)
+
+
 class Settings(BaseSettings):
     """All settings of a process; unknown ones are refused."""
 
@@ -101,6 +112,7 @@ class Settings(BaseSettings):
     control: ControlSettings | None = None
     http: HTTPSettings = HTTPSettings()
     audit: AuditSettings = AuditSettings()
+    rates: RateSettings = RateSettings()
     slot: str = "0"
     """Tells replicas of one kind of process apart; stable across restarts."""
     log_format: Literal["console", "json"] = "console"

@@ -23,6 +23,7 @@ from bus.bootstrap.catalog import catalog
 from bus.bootstrap.connections import kafka_connection, postgres_settings
 from bus.control.app import make_app
 from bus.control.background import Background
+from bus.control.rate_limits import Rate, RateLimits
 from bus.domain.access import CONTROL, RELAY_TRANSACTIONAL_ID
 from bus.services.audit_checkpoints import AuditCheckpoints
 from bus.services.fill_watch import FillWatch
@@ -89,6 +90,15 @@ def control(settings: Settings) -> Iterator[ControlParts]:
             schemas=PostgresSchemaRegistry(parts.postgres),
             incompatibilities=incompatibilities,
             answers=answers,
+            limits=_limits(settings),
             not_ready=background.not_ready,
         )
         yield ControlParts(app, background)
+
+
+def _limits(settings: Settings) -> RateLimits:
+    rates = settings.rates
+    return RateLimits(
+        account=Rate(per_second=rates.account_per_second, burst=rates.account_burst),
+        address=Rate(per_second=rates.address_per_second, burst=rates.address_burst),
+    )

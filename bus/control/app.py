@@ -1,5 +1,6 @@
 """The FastAPI application of the control plane."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from bus import metrics
 from bus.control import delivery_routes, registry_routes
 from bus.control.authentication import Authentication
+from bus.control.bodies import CheckBodies
 from bus.control.idempotency import KeepAnswers, Replayed, answer_replayed
 from bus.control.identity import IdentityParts
 from bus.control.problems import (
@@ -27,6 +29,7 @@ from bus.control.problems import (
     answer_unauthorised,
     problem,
 )
+from bus.control.rate_limits import RateLimits
 from bus.errors import BusError
 from bus.ports import CatalogReader, SchemaRegistry
 from bus.ports.idempotency import KeptAnswers
@@ -38,6 +41,8 @@ log = structlog.get_logger(__name__)
 MAX_BODY_BYTES = 2 << 20
 #: Python refuses to read numbers of thousands of digits.
 _MAX_LENGTH_DIGITS = 20
+_WITH_BODY = ("POST", "PUT", "PATCH")
+_NUL = re.compile(rb"%00|\x00")
 
 
 def make_app(
@@ -48,6 +53,7 @@ def make_app(
     not_ready: Callable[[], str | None],
     identity: IdentityParts | None = None,
     answers: KeptAnswers | None = None,
+    limits: RateLimits | None = None,
 ) -> FastAPI:
     """Return the application; `not_ready` says why the process cannot serve now, None if it can."""
     app = FastAPI(title="OneSource control", version="1", docs_url=None, redoc_url=None)
@@ -55,6 +61,7 @@ def make_app(
     app.state.schemas = schemas
     app.state.incompatibilities = incompatibilities
     app.state.answers = answers
+    app.state.limits = limits or RateLimits()
     app.state.authentication = Authentication(reader)
     app.state.identity = identity
     app.add_exception_handler(RegistryRefusal, answer_registry_refusal)
@@ -66,6 +73,7 @@ def make_app(
     app.add_exception_handler(HTTPException, answer_http_exception)
     # The last one added is the first to see a request.
     app.add_middleware(KeepAnswers)
+    app.add_middleware(CheckBodies)
     app.middleware("http")(_bound_and_count)
     app.include_router(registry_routes.router)
     app.include_router(delivery_routes.router)
@@ -91,16 +99,12 @@ def make_app(
 async def _bound_and_count(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    """Refuse bodies that are too large or of unknown length, and count every answer."""
+    """Refuse what is too much before anything looks at it, and count every answer."""
     started = time.perf_counter()
-    length = request.headers.get("content-length")
-    if request.method in ("POST", "PUT") and not _acceptable(length):
-        response: Response = problem(
-            request, 413, "BODY_TOO_LARGE", f"at most {MAX_BODY_BYTES} bytes, of a stated length"
-        )
-    elif "\x00" in request.url.path:
-        # Nothing that is stored has one in its name, and Postgres takes none.
-        response = problem(request, 404, "NO_SUCH_PAGE", "Not Found")
+    try:
+        _check(request)
+    except Problem as refusal:
+        response: Response = await answer_problem(request, refusal)
     else:
         response = await _answered(request, call_next)
     route = request.scope.get("route")
@@ -124,6 +128,22 @@ async def _answered(
     except Exception:
         log.exception("request failed", method=request.method)
         return problem(request, 500, "INTERNAL", "something went wrong here; the log says what")
+
+
+def _check(request: Request) -> None:
+    """Raise `Problem` if there is too much of it, or if nothing of ours is called so."""
+    limits: RateLimits = request.app.state.limits
+    limits.check_address(request.client.host if request.client else None)
+    length = request.headers.get("content-length")
+    # Of an unknown length is a body without a stated one; other methods need not have a body.
+    has_body = request.method in _WITH_BODY or "transfer-encoding" in request.headers
+    if (has_body or length is not None) and not _acceptable(length):
+        raise Problem(413, "BODY_TOO_LARGE", f"at most {MAX_BODY_BYTES} bytes, of a stated length")
+    # Nothing that is stored has one in its name, and Postgres takes none.
+    if "\x00" in request.url.path:
+        raise Problem(404, "NO_SUCH_PAGE", "Not Found")
+    if _NUL.search(request.scope["query_string"]):
+        raise Problem(422, "NUL_IN_TEXT", "a parameter has the character U+0000")
 
 
 def _acceptable(length: str | None) -> bool:

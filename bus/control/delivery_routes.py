@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from bus.control.authentication import Caller, sees_everything
+from bus.control.rate_limits import limit_principal
 from bus.domain.items import DataItem
 from bus.domain.names import provider_principal, value_subject
 from bus.domain.principal import Principal
@@ -15,7 +16,7 @@ from bus.domain.topics import REPLAY_WINDOW_DAYS
 from bus.errors import NotFound
 from bus.ports import CatalogReader, Delivery, Publication
 
-router = APIRouter(prefix="/v1", tags=["delivery"])
+router = APIRouter(prefix="/v1", tags=["delivery"], dependencies=[limit_principal])
 
 
 @router.get("/subscriptions/{subscription}")

@@ -1,8 +1,9 @@
 """
 What every route of our own resources shares.
 
-`APIRouter(prefix="/v1/…", route_class=EdgeRoute)` gives each route the account's rate limit, each
-POST its `Idempotency-Key`, and the document the problems that any operation may answer with.
+`APIRouter(prefix="/v1/…", route_class=EdgeRoute)` is for routes that ask for a token: each gets the
+account's rate limit, each POST its `Idempotency-Key`, and the document the problems that any
+operation may answer with.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from fastapi import Depends, params
 from fastapi.routing import APIRoute
 
 from bus.control.idempotency import claim_key
+from bus.control.rate_limits import limit_account
 from bus.control.responses import common_problems
 
 
@@ -28,7 +30,9 @@ class EdgeRoute(APIRoute):
         methods: set[str] | list[str] | None = None,
         **options: Any,  # noqa: ANN401 (what FastAPI hands on)
     ) -> None:
-        shared = [Depends(claim_key)] if "POST" in (methods or ()) else []
+        shared = [limit_account]
+        if "POST" in (methods or ()):
+            shared.append(Depends(claim_key))
         super().__init__(
             path,
             endpoint,

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bus.control.authentication import Caller, sees_everything
 from bus.control.problems import REGISTRY_MEDIA_TYPE, RegistryRefusal
+from bus.control.rate_limits import limit_principal
 from bus.domain.principal import Principal
 from bus.errors import ContractError
 from bus.ports import CatalogReader, SchemaRegistry, SubjectVersion
 from bus.services.catalog_changes import Incompatibilities
 
-router = APIRouter(tags=["schema registry"])
+router = APIRouter(tags=["schema registry"], dependencies=[limit_principal])
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
 MAX_SCHEMA_CHARACTERS = 1 << 20

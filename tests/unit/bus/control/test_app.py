@@ -200,14 +200,14 @@ def test_a_request_of_the_wrong_form_is_told_where_but_not_sent_back(operator: T
     assert "secret" not in answer.text
 
 
-def test_a_body_that_is_no_json_is_a_request_of_the_wrong_form(operator: TestClient) -> None:
+def test_a_body_that_is_no_json_is_refused(operator: TestClient) -> None:
     headers = {"content-type": "application/json"}
 
     cut_off = operator.post(f"/subjects/{SUBJECT}", content=b"{", headers=headers)
     too_deep = operator.post(f"/subjects/{SUBJECT}", content=b"[" * 100_000, headers=headers)
 
-    assert_problem(cut_off, 422, "REQUEST_INVALID")
-    assert_problem(too_deep, 400, "REQUEST_INVALID")
+    assert_problem(cut_off, 400, "BODY_MALFORMED")
+    assert_problem(too_deep, 422, "BODY_TOO_DEEP")
 
 
 def failing(control: ControlHTTP, monkeypatch: pytest.MonkeyPatch, error: Exception) -> TestClient:

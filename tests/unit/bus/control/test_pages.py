@@ -156,7 +156,8 @@ def test_no_cursor_is_a_fault_of_ours(client: TestClient, cursor: str | bytes) -
     except UnicodeEncodeError:
         return  # the client cannot send half of a surrogate pair
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "CURSOR_INVALID")
+    assert answer.status_code == 422
+    assert answer.json()["code"] in ("CURSOR_INVALID", "NUL_IN_TEXT")
 
 
 def test_the_document_tells_what_a_page_is(client: TestClient) -> None:
