@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bus.audit.chain import genesis, next_row, to_document
 from bus.audit.checkpoint import key_id, sign
-from bus.domain.audit_log import AuditHead, Checkpoint
+from bus.domain.audit_log import AuditHead, AuditRow, Checkpoint
 from bus.domain.audit_record import AuditRecord
 
 AT = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -61,3 +61,21 @@ def signed(
 ) -> Checkpoint:
     """Return a checkpoint of row `sequence`."""
     return sign(head_at(documents, sequence, log), AT + dt.timedelta(seconds=sequence), key)
+
+
+def grant_rows(*actions: tuple[str, str, dict[str, str]]) -> list[AuditRow]:
+    """Return rows of (action without its "grant.", grant, details), an hour between each."""
+    head = AuditHead(log=LOG, sequence=0, hash=genesis(LOG))
+    rows = []
+    for hours, (action, grant, details) in enumerate(actions):
+        record = audit_record(
+            action=f"grant.{action}",
+            subject_kind="grant",
+            subject=grant,
+            at=AT + dt.timedelta(hours=hours),
+            details={"grant": grant, **details},
+        )
+        row = next_row(head, record)
+        head = AuditHead(log=LOG, sequence=row.sequence, hash=row.hash)
+        rows.append(row)
+    return rows

@@ -23,7 +23,8 @@ def initialise(settings: Settings, secrets: Path, *, on_step: Callable[[str], No
     Prepare Kafka, as the super user of `settings.credentials`, and Postgres.
 
     Doing it again changes nothing. `secrets` holds the credentials files of the bus's own
-    processes and the key that signs the audit log; missing ones are generated. Raise `ConfigError` if a setting is missing or wrong.
+    processes and the key that signs the audit log; missing ones are generated. Raise `ConfigError`
+    if a setting is missing or wrong.
     """
     postgres = postgres_settings(settings)
     if postgres.owner_dsn is None:

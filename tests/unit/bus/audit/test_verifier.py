@@ -81,7 +81,8 @@ def test_progress_is_told() -> None:
 @pytest.mark.parametrize("name", sorted(ROWS[0]))
 def test_an_edit_of_any_field_is_found(name: str) -> None:
     """S-18, step 2: the verify command names the first broken link."""
-    for value in ("x", None, 7, {}, ["x"], True, 1.5):
+    values: list[Any] = ["x", None, 7, {}, ["x"], True, 1.5]
+    for value in values:
         rows = copy.deepcopy(ROWS)
         rows[2][name] = value
 
