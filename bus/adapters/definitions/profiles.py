@@ -15,7 +15,7 @@ from bus.adapters.definitions.yaml_file import YamlFile, read_yaml
 from bus.domain.names import is_code
 from bus.domain.profile import Profile
 from bus.domain.profile_keys import BODIES, ROLES
-from bus.domain.profile_layers import DEFAULTS, Layer, read_layer
+from bus.domain.profile_layers import DEFAULTS, Layer, OriginKind, read_layer
 from bus.errors import DefinitionInvalid
 
 #: The keys of a file that are about the profile itself.
@@ -85,12 +85,7 @@ class _Loading:
 
     def _source(self, name: str, file: YamlFile) -> _Source:
         content: Mapping[Any, Any] = file.content
-        version, parent = content.get("version", 0), content.get("parent")
-        clauses = content.get("clauses") or {}
-        if name != DEFAULTS and "version" not in content:
-            self.faults.append(file.fault(("version",), "this key is missing"))
-        elif isinstance(version, bool) or not isinstance(version, int) or version < 0:
-            self.faults.append(file.fault(("version",), f"a whole number, not {version!r}"))
+        parent, clauses = content.get("parent"), content.get("clauses") or {}
         if parent is not None and not isinstance(parent, str):
             self.faults.append(file.fault(("parent",), f"a text is wanted here, not {parent!r}"))
             parent = None
@@ -100,7 +95,19 @@ class _Loading:
         stated = {key: value for key, value in content.items() if key not in _HEADER}
         layer, faults = read_layer(name, stated, clauses)
         self.faults.extend(file.fault(fault.path, fault.message) for fault in faults)
-        return _Source(file, layer, version, parent)
+        return _Source(file, layer, self._version(name, file), parent)
+
+    def _version(self, name: str, file: YamlFile) -> int:
+        version = file.content.get("version")
+        if isinstance(version, int) and not isinstance(version, bool) and version > 0:
+            return version
+        if name != DEFAULTS:
+            stands = "version" in file.content
+            message = (
+                f"a whole number, 1 or more, not {version!r}" if stands else "this key is missing"
+            )
+            self.faults.append(file.fault(("version",), message))
+        return 0
 
     def profiles(self) -> dict[str, Profile]:
         """Return the merged profiles; those with faults are left out."""
@@ -135,7 +142,8 @@ class _Loading:
     def _body_faults(profile: Profile, source: _Source) -> Iterator[str]:
         """Yield where an abstract role acts that no body fills (R-008)."""
         for entry in profile.entries():
-            named = entry.key in BODIES and entry.value in ROLES
-            if named and profile.body(entry.value) is None:
+            # What a parent says is its own fault.
+            own = entry.origin.kind is OriginKind.OWN and entry.key in BODIES
+            if own and entry.value in ROLES and profile.body(entry.value) is None:
                 message = f"{entry.value!r} acts here, but roles.{entry.value} names no body"
                 yield source.file.fault(entry.name.split("."), message)
