@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from bus import metrics
-from bus.control import delivery_routes, registry_routes
+from bus.control import account_routes, delivery_routes, login_routes, registry_routes
 from bus.control.authentication import Authentication
 from bus.control.bodies import CheckBodies
 from bus.control.idempotency import KeepAnswers, Replayed, answer_replayed
@@ -77,6 +77,9 @@ def make_app(
     app.middleware("http")(_bound_and_count)
     app.include_router(registry_routes.router)
     app.include_router(delivery_routes.router)
+    if identity is not None:
+        app.include_router(login_routes.router)
+        app.include_router(account_routes.router)
 
     @app.get("/metrics", include_in_schema=False)
     def metrics_page() -> Response:
