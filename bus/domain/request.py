@@ -53,7 +53,7 @@ class RequestState(StrEnum):
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can happen to the request any more, a later disagreement apart."""
+        """Whether it stays in this state for ever; a disagreement about it is another case."""
         return self in _CLOSED
 
 
@@ -97,6 +97,8 @@ class Ask:
     duty: str
     """The duty of the consumer that the data serves."""
     mode: DeliveryMode
+    keys: tuple[str, ...] = ()
+    """The resource's key items: they belong to every view, asked for or not."""
     valid_until: dt.date | None = None
     form: Mapping[str, str] = field(default_factory=dict)
     """The further parts that the profile asks for: knowledge scope, security measures, a form."""
@@ -133,8 +135,11 @@ class Refusal:
     document: str = ""
     """The digest of a signed document."""
     addressed_to: str = ""
+    """Whom a written opinion addresses: `consumer`, or a role."""
     by: str = ""
     at: dt.datetime | None = None
+    consented: bool | None = None
+    """What the authority said to it; None: nothing yet, or it is not asked (R-086)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +151,7 @@ class Talk:
     agreed: bool
     note: str
     parties: tuple[str, ...]
+    """The organisations that took part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +163,15 @@ class Hop:
     at: dt.datetime
     reasons: str
     papers: tuple[str, ...] = ()
+    """Digests of what was put before it."""
+    by: str = ""
+    """The organisation that put the case before it."""
     decided_at: dt.datetime | None = None
     outcome: str = ""
+    """`passed on`, `authorised` or `denied`; empty while it is undecided."""
+    note: str = ""
+    document: str = ""
+    """The number of a decision taken outside the system (R-100)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +194,7 @@ class ShareRequest:
     profile_version: str = ""
     created_at: dt.datetime
     submitted_at: dt.datetime | None = None
+    """When the consumer applied; on paper, that is earlier than its registration here."""
     received_at: dt.datetime | None = None
     clock_at: dt.datetime | None = None
     """When the clock of the reply began to run."""
@@ -190,14 +204,18 @@ class ShareRequest:
     missing: str = ""
     """The part that it was returned for (R-089)."""
     refusals: tuple[Refusal, ...] = ()
+    talks_since: dt.datetime | None = None
+    """When the parties began to talk: after some time they may escalate all the same (§2.4)."""
     talks: tuple[Talk, ...] = ()
     hops: tuple[Hop, ...] = ()
     decision: Decision | None = None
+    """What was approved, or agreed and not yet approved by the steering body."""
     agreement: str | None = None
     """The sharing agreement that both sides have to sign before activation (R-097)."""
     grant: str | None = None
     authorised_at: dt.datetime | None = None
     activated_at: dt.datetime | None = None
     late_days: int = 0
+    """Working days by which the provider was late when consent was last denied."""
     linked_to: str | None = None
     """An earlier request with the same content that was refused (§2.4)."""
