@@ -1,6 +1,7 @@
 """Unit tests of `bus.adapters.definitions.profiles`: one more file, one more jurisdiction."""
 
 import ast
+from collections.abc import Iterator
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -130,12 +131,27 @@ def test_a_profile_may_stand_alone(tmp_path: Path) -> None:
     assert alone.get("grant.period") == "1y"
 
 
-def test_no_code_asks_for_the_name_of_a_profile() -> None:
-    """R-008, R-266: what differs is data."""
+def test_no_rule_asks_for_the_name_of_a_profile() -> None:
+    """R-008, R-266: what differs is data; a name may be given, but never compared or looked up."""
     for path in (ROOT / "bus").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                assert node.value not in BUNDLED, f"{path}:{node.lineno}"
+            assert BUNDLED.isdisjoint(_compared(node)), path
+
+
+def _compared(node: ast.AST) -> Iterator[object]:
+    """Yield the constants that `node` chooses by."""
+    chosen: list[ast.expr | None] = []
+    match node:
+        case ast.Compare():
+            chosen = [node.left, *node.comparators]
+        case ast.MatchValue():
+            chosen = [node.value]
+        case ast.Dict():
+            chosen = [*node.keys]
+    for expression in chosen:
+        for each in ast.walk(expression) if expression else ():
+            if isinstance(each, ast.Constant):
+                yield each.value
 
 
 def test_the_profiles_are_installed_with_the_bus() -> None:
