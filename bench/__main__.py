@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from bench import kernel, latency, publisher, router, sink
+from bench import kernel, latency, publisher, router, search, sink
 from bench.contest import Options, Result
 from bench.report import machine_facts, print_results, write_json
 from bench.stage import Stage, running_stage
@@ -22,7 +22,10 @@ _SEED = 20261122
 
 #: What needs no platform, and what does, in the order in which it runs: the router process is there
 #: until the router in this process takes its place.
-_ALONE: dict[str, Callable[[Options], Sequence[Result]]] = {"kernel": kernel.measure}
+_ALONE: dict[str, Callable[[Options], Sequence[Result]]] = {
+    "kernel": kernel.measure,
+    "catalog-search": search.measure,
+}
 _ON_STAGE: dict[str, Callable[[Options, Stage], Sequence[Result]]] = {
     "latency": latency.measure_paced,
     "change": latency.measure_changes,
