@@ -6,7 +6,7 @@ API token in one line; `bearer(token)` is the header to send.
 """
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,7 +19,7 @@ from bus.domain.accounts import ALL_SCOPES, Account, AccountKind, ApiScope, new_
 from bus.domain.audit_record import AuditRecord
 from bus.domain.identity import Role
 from bus.ports import Clock
-from bus.ports.identity import BearerIssuer, IdentityStore, LoginProvider
+from bus.ports.identity import BearerIssuer, LoginProvider
 from bus.services.accounts import Accounts
 from bus.services.identity import Identity
 
@@ -49,7 +49,7 @@ class IdentityWorld:
     def __init__(
         self,
         *,
-        store: IdentityStore | None = None,
+        store: MemoryIdentityStore | None = None,
         clock: Clock | None = None,
         issuer: BearerIssuer | None = None,
         provider: LoginProvider | None = None,
@@ -58,13 +58,11 @@ class IdentityWorld:
         self.store = store or MemoryIdentityStore()
         self.clock = clock or ManualClock()
         self.passwords = QuickPasswords()
-        self.records: list[AuditRecord] = []
         self.sessions = SignedSessionTokens(Ed25519PrivateKey.generate())
         shared: dict[str, Any] = {
             "store": self.store,
             "hasher": self.passwords,
             "clock": self.clock,
-            "record": self.records.append,
         }
         self.identity = Identity(**shared, sessions=self.sessions, issuer=issuer)
         self.accounts = Accounts(**shared)
@@ -76,6 +74,11 @@ class IdentityWorld:
             public_url=public_url,
             provider=provider,
         )
+
+    @property
+    def records(self) -> Sequence[AuditRecord]:
+        """What has been recorded."""
+        return self.store.records
 
     def account(
         self,

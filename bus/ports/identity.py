@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from bus.domain.accounts import Account, ApiToken, FailedLogins, OperatorAuthorisation
+from bus.domain.audit_record import AuditRecord
 
 
 class IdentityTransaction(Protocol):
@@ -95,6 +96,10 @@ class IdentityTransaction(Protocol):
 
     def save_authorisation(self, authorisation: OperatorAuthorisation) -> None:
         """Add or replace an operator authorisation."""
+        ...
+
+    def record(self, record: AuditRecord) -> None:
+        """Write down what is done or refused; it stays only if the transaction commits."""
         ...
 
     def forget(self, *, sessions_before: dt.datetime, failures_before: dt.datetime) -> None:

@@ -25,7 +25,7 @@ from bus.domain.identity import Actor, Role
 from bus.errors import Forbidden, NotFound, Refused, StateConflict
 from bus.ports import Clock
 from bus.ports.identity import IdentityStore, IdentityTransaction, PasswordHasher, SubjectClaim
-from bus.services.identity import Authenticated, Record, audit_record
+from bus.services.identity import Authenticated, audit_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +39,10 @@ class IssuedToken:
 class Accounts:
     """Keeps accounts."""
 
-    def __init__(
-        self, *, store: IdentityStore, hasher: PasswordHasher, clock: Clock, record: Record
-    ) -> None:
+    def __init__(self, *, store: IdentityStore, hasher: PasswordHasher, clock: Clock) -> None:
         self._store = store
         self._hasher = hasher
         self._clock = clock
-        self._record = record
 
     # --- accounts ---------------------------------------------------------------------------------
 
@@ -63,7 +60,7 @@ class Accounts:
                 raise StateConflict(f"there is an account {account.name!r}", code="ACCOUNT_EXISTS")
             if kept is not None:
                 transaction.save_password_hash(account.name, kept)
-            self._note(by, "account.created", account.name, _described(account))
+            self._note(transaction, by, "account.created", account.name, _described(account))
 
     def create_first_administrator(self, password: str) -> bool:
         """Make the account of the first start; tell whether there was none."""
@@ -78,7 +75,9 @@ class Accounts:
             if not transaction.add_account(account):
                 return False
             transaction.save_password_hash(account.name, self._hashed(account, password))
-            self._note(account.actor(), "account.created", account.name, _described(account))
+            self._note(
+                transaction, account.actor(), "account.created", account.name, _described(account)
+            )
         return True
 
     def all(self, by: Actor) -> Sequence[Account]:
@@ -132,7 +131,7 @@ class Accounts:
         with self._changing() as transaction:
             transaction.save_password_hash(name, new)
             transaction.end_sessions(name, self._clock.now())
-            self._note(by.actor, "account.password_set", name)
+            self._note(transaction, by.actor, "account.password_set", name)
 
     def link(self, by: Actor, name: str, issuer: str, claim: SubjectClaim, value: str) -> None:
         """Let whom `issuer` calls so log in as this account."""
@@ -144,7 +143,7 @@ class Accounts:
             if account.kind is AccountKind.SERVICE and claim is not SubjectClaim.SUB:
                 raise Refused("a service is linked by `sub`", code="ACCOUNT_INVALID")
             transaction.link(issuer, claim, value, name)
-            self._note(by, "account.linked", name, {"issuer": issuer, "claim": claim})
+            self._note(transaction, by, "account.linked", name, {"issuer": issuer, "claim": claim})
 
     def unlink(self, by: Actor, name: str, issuer: str, claim: SubjectClaim, value: str) -> None:
         """Let whom `issuer` calls so log in no more."""
@@ -154,7 +153,9 @@ class Accounts:
                 raise NotFound("there is no such link")
             transaction.unlink(issuer, claim, value)
             transaction.end_sessions(name, self._clock.now())
-            self._note(by, "account.unlinked", name, {"issuer": issuer, "claim": claim})
+            self._note(
+                transaction, by, "account.unlinked", name, {"issuer": issuer, "claim": claim}
+            )
 
     # --- tokens -----------------------------------------------------------------------------------
 
@@ -190,7 +191,14 @@ class Accounts:
                 name, scopes, now=self._clock.now(), expires_at=expires_at, title=title
             )
             transaction.save_token(token)
-            self._note(by.actor, "token.issued", token.id, _token_described(token), "token")
+            self._note(
+                transaction,
+                by.actor,
+                "token.issued",
+                token.id,
+                _token_described(token),
+                kind="token",
+            )
         return IssuedToken(token=token, text=text)
 
     def tokens(self, by: Actor, name: str) -> Sequence[ApiToken]:
@@ -206,7 +214,9 @@ class Accounts:
             if token is None or token.account != name:
                 raise NotFound(f"the account {name!r} has no token {token_id!r}")
             transaction.save_token(replace(token, revoked=True))
-            self._note(by, "token.revoked", token.id, _token_described(token), "token")
+            self._note(
+                transaction, by, "token.revoked", token.id, _token_described(token), kind="token"
+            )
 
     # --- operators --------------------------------------------------------------------------------
 
@@ -233,7 +243,7 @@ class Accounts:
         )
         with self._changing() as transaction:
             transaction.save_authorisation(authorisation)
-            self._note_authorisation(by, "operator.authorised", authorisation)
+            self._note_authorisation(transaction, by, "operator.authorised", authorisation)
         return authorisation
 
     def revoke_authorisation(self, by: Actor, authorisation_id: str) -> OperatorAuthorisation:
@@ -244,7 +254,9 @@ class Accounts:
                 if (each.id, each.jurisdiction) == (authorisation_id, by.jurisdiction):
                     ended = replace(each, revoked=True)
                     transaction.save_authorisation(ended)
-                    self._note_authorisation(by, "operator.authorisation_revoked", ended)
+                    self._note_authorisation(
+                        transaction, by, "operator.authorisation_revoked", ended
+                    )
                     return ended
         raise NotFound(f"there is no authorisation {authorisation_id!r}")
 
@@ -282,10 +294,14 @@ class Accounts:
         transaction.save_account(after)
         if _administrates(before) and not any(map(_administrates, transaction.accounts())):
             raise StateConflict("it is the last active administrator", code="LAST_ADMINISTRATOR")
-        self._note(by, "account.changed", after.name, _described(after))
+        self._note(transaction, by, "account.changed", after.name, _described(after))
 
     def _note_authorisation(
-        self, by: Actor, action: str, authorisation: OperatorAuthorisation
+        self,
+        transaction: IdentityTransaction,
+        by: Actor,
+        action: str,
+        authorisation: OperatorAuthorisation,
     ) -> None:
         details = {
             "organisation": authorisation.organisation,
@@ -293,17 +309,21 @@ class Accounts:
             "valid_until": authorisation.valid_until.isoformat(),
             "scope": ",".join(sorted(authorisation.scope)),
         }
-        self._note(by, action, authorisation.id, details, "operator_authorisation")
+        self._note(
+            transaction, by, action, authorisation.id, details, kind="operator_authorisation"
+        )
 
     def _note(
         self,
+        transaction: IdentityTransaction,
         by: Actor,
         action: str,
         subject: str,
         details: Mapping[str, str] | None = None,
+        *,
         kind: str = "account",
     ) -> None:
-        self._record(
+        transaction.record(
             audit_record(
                 by,
                 self._clock.now(),

@@ -8,7 +8,7 @@ somebody tried who is not known: it may be a password typed into the wrong field
 import datetime as dt
 import ipaddress
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bus.domain.accounts import (
@@ -38,9 +38,6 @@ from bus.ports.identity import (
     SubjectClaim,
     TokenRefused,
 )
-
-#: Keeps what has been done or refused; if it raises, the change does not happen.
-Record = Callable[[AuditRecord], None]
 
 SESSION_LENGTH = dt.timedelta(hours=1)
 #: No token of ours is longer, and hardly one of anybody else.
@@ -79,14 +76,12 @@ class Identity:
         hasher: PasswordHasher,
         sessions: SessionTokens,
         clock: Clock,
-        record: Record,
         issuer: BearerIssuer | None = None,
     ) -> None:
         self._store = store
         self._hasher = hasher
         self._sessions = sessions
         self._clock = clock
-        self._record = record
         self._issuer = issuer
         self._last_recorded: dict[str, dt.datetime] = {}
 
@@ -125,7 +120,8 @@ class Identity:
             if self._issuer is None:
                 raise
             subject = self._issuer.verify(text, self._clock.now())
-            return Authenticated(actor=self._linked(subject).actor(trace_id))
+            with self._store.transaction() as transaction:
+                return Authenticated(actor=self._linked(transaction, subject).actor(trace_id))
         with self._store.transaction() as transaction:
             since = transaction.sessions_from(session.account)
             if transaction.session_ended(session.id) or (since and session.began_at < since):
@@ -140,14 +136,14 @@ class Identity:
         What the roles allow is decided by whoever knows the resource.
         """
         if scope not in who.scopes:
-            self._note(who.actor, "access.refused", scope, outcome="SCOPE_MISSING")
+            self._note_alone(who.actor, "access.refused", scope, outcome="SCOPE_MISSING")
             raise Forbidden(f"the token is not good for {scope}", code="SCOPE_MISSING")
         if Role.OPERATOR not in who.actor.roles:
             return
         with self._store.transaction() as transaction:
             authorisations = transaction.authorisations()
         if not authorised(authorisations, who.actor, scope, self._clock.now().date()):
-            self._note(who.actor, "access.refused", scope, outcome="OPERATOR_NOT_AUTHORISED")
+            self._note_alone(who.actor, "access.refused", scope, outcome="OPERATOR_NOT_AUTHORISED")
             raise Forbidden(
                 f"no authorisation in force lets this operator do anything of {scope}",
                 code="OPERATOR_NOT_AUTHORISED",
@@ -172,7 +168,7 @@ class Identity:
             if account is None:
                 self._refuse("session.refused", address, "an account that there is not")
             else:
-                self._note(account.actor(), "session.refused", name, outcome="UNAUTHORISED")
+                self._note_alone(account.actor(), "session.refused", name, outcome="UNAUTHORISED")
             raise Unauthenticated("account or password are wrong")
         with self._store.transaction() as transaction:
             for key in keys:
@@ -184,7 +180,7 @@ class Identity:
                 )
             if self._hasher.outdated(kept):
                 transaction.save_password_hash(name, self._hasher.hashed(password))
-        return self._open(account, means="password")
+            return self._open(transaction, account, means="password")
 
     def log_in_external(self, subject: ExternalSubject) -> LoggedIn:
         """
@@ -193,14 +189,15 @@ class Identity:
         Raise `Forbidden` ACCOUNT_UNKNOWN if an administrator has not linked him to an account.
         """
         try:
-            account = self._linked(subject)
+            with self._store.transaction() as transaction:
+                account = self._linked(transaction, subject)
+                return self._open(transaction, account, means=subject.issuer)
         except TokenRefused:
             self._refuse("session.refused", subject.issuer, "a subject that is not linked")
             raise Forbidden(
                 "nobody has linked you to an account here: ask an administrator",
                 code="ACCOUNT_UNKNOWN",
             ) from None
-        return self._open(account, means=subject.issuer)
 
     def refuse_login(self, *, address: str, reason: str) -> None:
         """Record that somebody did not come back from the identity provider as he should."""
@@ -214,9 +211,9 @@ class Identity:
         with self._store.transaction() as transaction:
             transaction.end_session(who.session.id, who.session.expires_at)
             transaction.forget(sessions_before=now, failures_before=now - FAILURES_FORGOTTEN)
-            self._note(who.actor, "session.ended", who.actor.account)
+            self._note(transaction, who.actor, "session.ended", who.actor.account)
 
-    def _open(self, account: Account, *, means: str) -> LoggedIn:
+    def _open(self, transaction: IdentityTransaction, account: Account, *, means: str) -> LoggedIn:
         now = self._clock.now()
         session = Session(
             id=secrets.token_hex(16),
@@ -225,27 +222,35 @@ class Identity:
             expires_at=now + SESSION_LENGTH,
         )
         token = self._sessions.issue(session)
-        self._note(account.actor(), "session.opened", account.name, details={"means": means})
+        self._note(
+            transaction,
+            account.actor(),
+            "session.opened",
+            account.name,
+            details={"means": means},
+        )
         return LoggedIn(token=token, session=session, actor=account.actor())
 
-    def _linked(self, subject: ExternalSubject) -> Account:
+    def _linked(self, transaction: IdentityTransaction, subject: ExternalSubject) -> Account:
         """
         Return the account of an outside subject.
 
         A link by user name is good for the first time only: it becomes one by `sub`, which no
         provider gives to somebody else later.
         """
-        with self._store.transaction() as transaction:
-            name = transaction.linked(subject.issuer, SubjectClaim.SUB, subject.subject)
-            if name is None and subject.username is not None:
-                by_name = (subject.issuer, SubjectClaim.USERNAME, subject.username)
-                name = transaction.linked(*by_name)
-                if name is not None:
-                    transaction.unlink(*by_name)
-                    transaction.link(subject.issuer, SubjectClaim.SUB, subject.subject, name)
-            if name is None:
-                raise TokenRefused("the subject is not linked to an account")
+        name = transaction.linked(subject.issuer, SubjectClaim.SUB, subject.subject)
+        if name is not None:
             return _active(transaction, name)
+        by_name = (subject.issuer, SubjectClaim.USERNAME, subject.username or "")
+        name = transaction.linked(*by_name)
+        if name is None:
+            raise TokenRefused("the subject is not linked to an account")
+        account = _active(transaction, name)
+        transaction.unlink(*by_name)
+        transaction.link(subject.issuer, SubjectClaim.SUB, subject.subject, name)
+        details = {"issuer": subject.issuer, "claim": str(SubjectClaim.SUB)}
+        self._note(transaction, account.actor(), "account.linked", name, details=details)
+        return account
 
     def _count_attempt(self, keys: Mapping[str, int]) -> None:
         """Count before looking, so that attempts at the same time cannot slip through."""
@@ -264,8 +269,13 @@ class Identity:
 
     # --- records ----------------------------------------------------------------------------------
 
+    def _note_alone(self, actor: Actor, action: str, subject: str, *, outcome: str) -> None:
+        with self._store.transaction() as transaction:
+            self._note(transaction, actor, action, subject, outcome=outcome)
+
     def _note(
         self,
+        transaction: IdentityTransaction,
         actor: Actor,
         action: str,
         subject: str,
@@ -273,12 +283,12 @@ class Identity:
         outcome: str = DONE,
         details: Mapping[str, str] | None = None,
     ) -> None:
-        self._record(
+        transaction.record(
             audit_record(
                 actor,
                 self._clock.now(),
                 action=action,
-                subject_kind="account" if action.startswith("session") else "scope",
+                subject_kind="scope" if action.startswith("access") else "account",
                 subject=subject,
                 outcome=outcome,
                 details=details,
@@ -296,17 +306,17 @@ class Identity:
             self._last_recorded.clear()
         self._last_recorded[key] = now
         nobody = Actor(account="", organisation="", jurisdiction="", roles=frozenset())
-        self._record(
-            audit_record(
-                nobody,
-                now,
-                action=action,
-                subject_kind="address",
-                subject=address,
-                outcome="UNAUTHORISED",
-                details={"reason": reason},
-            )
+        record = audit_record(
+            nobody,
+            now,
+            action=action,
+            subject_kind="address",
+            subject=address,
+            outcome="UNAUTHORISED",
+            details={"reason": reason},
         )
+        with self._store.transaction() as transaction:
+            transaction.record(record)
 
 
 def audit_record(

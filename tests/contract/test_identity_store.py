@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bus.adapters.memory.identity_store import MemoryIdentityStore
+from bus.adapters.postgres.audit_log import PostgresAuditReader
 from bus.adapters.postgres.identity_store import PostgresIdentityStore
 from bus.adapters.postgres.pool import Postgres
 from bus.domain.accounts import (
@@ -18,6 +19,7 @@ from bus.domain.accounts import (
     OperatorAuthorisation,
     new_token,
 )
+from bus.domain.audit_record import AuditRecord
 from bus.domain.identity import Role
 from bus.ports.identity import IdentityStore
 from tests import builders
@@ -25,6 +27,27 @@ from tests.live_platform import LivePlatform
 
 ISSUER = "https://login.test"
 DAY = dt.timedelta(days=1)
+
+
+RECORD = AuditRecord(
+    at=builders.NOW,
+    jurisdiction=builders.JURISDICTION,
+    account="li.ming",
+    organisation=builders.PROVIDER,
+    role="department",
+    action="session.opened",
+    subject_kind="account",
+    subject="li.ming",
+    details={"means": "password"},
+)
+
+
+def recorded(store: IdentityStore) -> list[AuditRecord]:
+    """Return what a store has written down."""
+    if isinstance(store, MemoryIdentityStore):
+        return list(store.records)
+    assert isinstance(store, PostgresIdentityStore)
+    return [row.record for row in PostgresAuditReader(store._postgres).rows(0, 100)]
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.platform)])
@@ -95,6 +118,7 @@ def test_what_fails_in_the_middle_did_not_happen(store: IdentityStore) -> None:
         with store.transaction() as transaction:
             transaction.lock()
             transaction.add_account(account())
+            transaction.record(RECORD)
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -102,6 +126,14 @@ def test_what_fails_in_the_middle_did_not_happen(store: IdentityStore) -> None:
 
     with store.transaction() as transaction:
         assert transaction.account("li.ming") is None
+    assert recorded(store) == []
+
+
+def test_what_is_done_is_written_down_with_it(store: IdentityStore) -> None:
+    with store.transaction() as transaction:
+        transaction.record(RECORD)
+
+    assert recorded(store) == [RECORD]
 
 
 def test_sessions_end_alone_or_together(store: IdentityStore) -> None:

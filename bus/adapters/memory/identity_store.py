@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bus.domain.accounts import Account, ApiToken, FailedLogins, OperatorAuthorisation
+from bus.domain.audit_record import AuditRecord
 from bus.ports.identity import IdentityTransaction
 
 
@@ -21,6 +22,7 @@ class _State:
     links: dict[tuple[str, str, str], str] = field(default_factory=dict)
     failed_logins: dict[str, FailedLogins] = field(default_factory=dict)
     authorisations: dict[str, OperatorAuthorisation] = field(default_factory=dict)
+    records: list[AuditRecord] = field(default_factory=list)
 
 
 class MemoryIdentityStore:
@@ -30,10 +32,15 @@ class MemoryIdentityStore:
         self._state = _State()
         self._lock = threading.RLock()
 
+    @property
+    def records(self) -> Sequence[AuditRecord]:
+        """What has been written down."""
+        return tuple(self._state.records)
+
     @contextmanager
     def transaction(self) -> Iterator[IdentityTransaction]:
         with self._lock:
-            # All values are frozen, so copies of the dictionaries are enough.
+            # All values are frozen, so copies of what holds them are enough.
             state = _State(**{name: copy.copy(each) for name, each in vars(self._state).items()})
             yield MemoryIdentityTransaction(state)
             self._state = state
@@ -114,6 +121,9 @@ class MemoryIdentityTransaction:
 
     def save_authorisation(self, authorisation: OperatorAuthorisation) -> None:
         self._state.authorisations[authorisation.id] = authorisation
+
+    def record(self, record: AuditRecord) -> None:
+        self._state.records.append(record)
 
     def forget(self, *, sessions_before: dt.datetime, failures_before: dt.datetime) -> None:
         state = self._state

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from bus.adapters.postgres.audit_log import PostgresAuditLog
 from bus.adapters.postgres.pool import Postgres
 from bus.adapters.postgres.statements import statements
 from bus.domain.accounts import (
@@ -18,6 +19,7 @@ from bus.domain.accounts import (
     FailedLogins,
     OperatorAuthorisation,
 )
+from bus.domain.audit_record import AuditRecord
 from bus.domain.identity import Role
 from bus.ports.identity import IdentityTransaction
 
@@ -154,6 +156,9 @@ class PostgresIdentityTransaction:
             document=authorisation.document,
             revoked=authorisation.revoked,
         )
+
+    def record(self, record: AuditRecord) -> None:
+        PostgresAuditLog(self._connection).append(record)
 
     def forget(self, *, sessions_before: dt.datetime, failures_before: dt.datetime) -> None:
         self._execute("forget_sessions", before=sessions_before)

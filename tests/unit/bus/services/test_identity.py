@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bus.adapters.jose.session_tokens import SignedSessionTokens
+from bus.adapters.memory.identity_store import MemoryIdentityTransaction
 from bus.domain.accounts import (
     ALL_SCOPES,
     FREE_TRIES_ACCOUNT,
@@ -17,7 +18,13 @@ from bus.domain.accounts import (
     token_parts,
 )
 from bus.domain.identity import Actor, Role
-from bus.errors import Forbidden, StateConflict, TooManyAttempts, Unauthenticated
+from bus.errors import (
+    Forbidden,
+    StateConflict,
+    StoreUnavailable,
+    TooManyAttempts,
+    Unauthenticated,
+)
 from bus.ports.identity import ExternalSubject, Session, SubjectClaim, TokenRefused
 from bus.services.identity import MAX_TOKEN_CHARACTERS, SESSION_LENGTH
 from tests import builders
@@ -374,13 +381,13 @@ def test_a_change_that_cannot_be_recorded_does_not_happen(
 ) -> None:
     """R-190: nothing happens that is not written down."""
 
-    def fail(_: object) -> None:
-        raise StateConflict("the log is full")
+    def fail(*_: object) -> None:
+        raise StoreUnavailable("the log is away")
 
     admin = world.account("one", PLATFORM, Role.ADMINISTRATOR, jurisdiction=PLATFORM)
-    monkeypatch.setattr(world.accounts, "_record", fail)
+    monkeypatch.setattr(MemoryIdentityTransaction, "record", fail)
 
-    with pytest.raises(StateConflict):
+    with pytest.raises(StoreUnavailable):
         world.accounts.set_active(admin.actor(), "ann", active=False)
 
     assert world.accounts.get(admin.actor(), "ann").active
