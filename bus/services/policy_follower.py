@@ -5,6 +5,8 @@ The topic is compacted, so what stands on it before the newest version record ma
 versions: the first version is known only once the topic's end has been reached.
 """
 
+import structlog
+
 from bus.domain.names import POLICY_TOPIC
 from bus.domain.policy import (
     Policy,
@@ -16,6 +18,11 @@ from bus.domain.policy import (
 from bus.errors import ContractError
 from bus.ports import Clock, EventCodec, LogReaders, Partition, Record
 
+log = structlog.get_logger(__name__)
+
+#: A relay that runs is heard four times a second. After so long without it the reader is taken for
+#: deaf, and replaced: an old policy for ever would be the worst that can befall a router.
+SILENCE_SECONDS = 30.0
 _PARTITION = Partition(POLICY_TOPIC, 0)
 _BATCH = 10_000
 
@@ -24,6 +31,7 @@ class PolicyFollower:
     """Reads the policy topic; `policy` is the newest whole version, None while none is known."""
 
     def __init__(self, readers: LogReaders, codec: EventCodec, clock: Clock) -> None:
+        self._readers = readers
         self._codec = codec
         self._clock = clock
         beginning = readers.beginnings([_PARTITION])[_PARTITION]
@@ -34,6 +42,7 @@ class PolicyFollower:
         self.policy: Policy | None = None
         #: When anything was last heard of the relay (`Clock.monotonic`).
         self.heard_at = clock.monotonic()
+        self._opened_at = self.heard_at
 
     @property
     def caught_up(self) -> bool:
@@ -47,6 +56,8 @@ class PolicyFollower:
             self._take(record)
         if records:
             self.heard_at = self._clock.monotonic()
+        elif self._clock.monotonic() - max(self.heard_at, self._opened_at) >= SILENCE_SECONDS:
+            self._reopen()
         if not self.caught_up or self._newest is self.policy:
             return False
         self.policy = self._newest
@@ -55,6 +66,13 @@ class PolicyFollower:
     def close(self) -> None:
         """Let go of the topic."""
         self._reader.close()
+
+    def _reopen(self) -> None:
+        position = self._reader.position(_PARTITION)
+        log.warning("nothing is heard of the relay: the reader is replaced", position=position)
+        self._reader.close()
+        self._reader = self._readers.open({_PARTITION: position})
+        self._opened_at = self._clock.monotonic()
 
     def _take(self, record: Record) -> None:
         key = (record.key() or b"").decode()

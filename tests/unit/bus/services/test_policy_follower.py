@@ -1,9 +1,17 @@
 """Unit tests of `bus.services.policy_follower`."""
 
+from collections.abc import Mapping
+
 import pytest
+from typing_extensions import override
 
 from bus.adapters.avro.codec import AvroEventCodec
-from bus.adapters.memory.broker import MemoryBroker, MemoryLogReaders, MemoryTransactionalWriter
+from bus.adapters.memory.broker import (
+    MemoryBroker,
+    MemoryLogReader,
+    MemoryLogReaders,
+    MemoryTransactionalWriter,
+)
 from bus.adapters.memory.clock import ManualClock
 from bus.domain.names import POLICY_TOPIC
 from bus.domain.policy import (
@@ -16,7 +24,7 @@ from bus.domain.policy import (
 from bus.domain.router_state import Phase, RouterState
 from bus.errors import ContractError
 from bus.ports import Partition
-from bus.services.policy_follower import PolicyFollower
+from bus.services.policy_follower import SILENCE_SECONDS, PolicyFollower
 from tests import builders
 
 CODEC = AvroEventCodec()
@@ -236,6 +244,63 @@ def test_a_heartbeat_is_heard_and_changes_nothing(topic: PolicyTopic) -> None:
     assert heard == [0, 1]
     assert follower.policy is not None
     assert follower.policy.version == 1
+
+
+class DeafReaders(MemoryLogReaders):
+    """Readers of which the first hears nothing from some moment on, and says nothing of it."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self.opened: list[MemoryLogReader] = []
+
+    @override
+    def open(self, starts: Mapping[Partition, int]) -> MemoryLogReader:
+        self.opened.append(super().open(starts))
+        return self.opened[-1]
+
+    def deafen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the newest reader hear nothing more."""
+        monkeypatch.setattr(self.opened[-1], "read", lambda _most, _seconds: ())
+
+
+def test_a_reader_that_hears_nothing_of_the_relay_is_replaced(
+    topic: PolicyTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 6: a revocation must reach a router whose client has gone deaf without an error."""
+    topic.put(RESOURCE, WIDE)
+    topic.close(1)
+    readers = DeafReaders(topic.broker)
+    follower = PolicyFollower(readers, CODEC, topic.clock)
+    follower.poll()
+    readers.deafen(monkeypatch)
+    topic.remove(WIDE)
+    topic.close(2)
+
+    topic.clock.sleep(SILENCE_SECONDS - 1)
+    follower.poll()
+    patient = len(readers.opened)
+    topic.clock.sleep(1)
+    follower.poll()
+
+    assert (patient, len(readers.opened)) == (1, 2)
+    assert follower.poll()
+    assert follower.policy == Policy(version=2, resources={RESOURCE.topic: RESOURCE})
+
+
+def test_a_relay_that_is_away_has_the_reader_replaced_now_and_then_only(
+    topic: PolicyTopic,
+) -> None:
+    topic.close(1)
+    readers = DeafReaders(topic.broker)
+    follower = PolicyFollower(readers, CODEC, topic.clock)
+    follower.poll()
+
+    for _ in range(int(SILENCE_SECONDS) * 3):
+        topic.clock.sleep(1)
+        follower.poll()
+
+    assert len(readers.opened) == 4
+    assert follower.policy == Policy(version=1)
 
 
 def test_removing_what_was_never_there_is_no_error(topic: PolicyTopic) -> None:
