@@ -33,6 +33,8 @@ TABLE = "towns"
 MOST_EDITIONS = 200
 #: Brokers close connections that are idle for ten seconds.
 QUIET_SECONDS = 13
+#: A broker that is not heard of for nine seconds is taken out of the cluster.
+PAUSE_SECONDS = 14
 _ROUTED = "onesource_router_records_read_total"
 
 
@@ -149,6 +151,36 @@ def test_a_broker_killed_while_an_edition_is_published(
             lambda: any(change.key == "last" for change in subscriber.poll(0.1)),
             "the subscriber goes on",
         )
+
+
+def test_a_broker_that_stands_still_is_found_again_by_everyone(
+    platform: LivePlatform, entry: CatalogEntry, grants: tuple[Grant, ...]
+) -> None:
+    """
+    ADR 0014: for a moment after it goes on, metadata has no broker at all, as on a starved machine.
+
+    What was waited for passes control's relay, the router's follower, group and transactions, the
+    fill watch, and the subscriber.
+    """
+    pid = platform.pid("kafka")
+    with platform.supervised(), open_subscriber(platform, grants[0]) as subscriber:
+        with publishing(platform, entry):
+            take(subscriber, 10)
+            os.kill(pid, signal.SIGSTOP)
+            # This is the pause, not a wait for something to happen.
+            time.sleep(PAUSE_SECONDS)
+            os.kill(pid, signal.SIGCONT)
+
+        another = platform.new_grant(entry, items=["code"])
+        for grant in (*grants, another):
+            assert platform.verify(grant).well
+        with platform.publisher(entry) as publisher:
+            publisher.upsert(town("last"))
+        wait_until(
+            lambda: any(change.key == "last" for change in subscriber.poll(0.1)),
+            "the subscriber goes on",
+        )
+    wait_until(lambda: '"ready"' in platform.condition().splitlines()[0], "control is ready")
 
 
 def test_quiet_times_longer_than_connections_live_hold_nothing_up(

@@ -33,10 +33,13 @@ class KafkaConnection:
             # The broker closes connections that idle for ten seconds (design.md §10).
             "log.connection.close": False,
             "reconnect.backoff.max.ms": 1000,
-            # With one broker, every idle connection that the broker closes looks like the loss of
-            # the cluster: librdkafka would forget the broker and begin anew, and a transaction
-            # that comes just then waits for ten seconds, or is fenced (ADR 0014).
-            "metadata.recovery.strategy": "none",
+            # A broker that its controller has not heard of for nine seconds, as on a starved
+            # machine, is missing from metadata for a moment. A client drops brokers that are
+            # missing; with the only one gone it must begin anew, or it is deaf for ever (ADR 0014).
+            "metadata.recovery.strategy": "rebootstrap",
+            # It would begin anew, too, and lose a second, whenever the broker closes the one
+            # connection as idle. What the client closes first is no loss.
+            "connections.max.idle.ms": 8_000,
         }
         if self.ca_file is not None:
             config["ssl.ca.location"] = self.ca_file

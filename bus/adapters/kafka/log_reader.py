@@ -14,11 +14,14 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from bus.adapters.kafka.bounded_call import in_time
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.errors import AccessDenied, BrokerUnavailable
 from bus.ports import Committed, Partition, Record
 
 _REQUEST_SECONDS = 30.0
+#: A commit has no time-out of its own.
+_COMMIT_SECONDS = 10.0
 #: A batch with one of these cannot be read, now or later (field-notes: compression bombs).
 UNREADABLE = frozenset(
     {
@@ -143,18 +146,7 @@ class KafkaLogReader:
     ) -> None:
         self._connection = connection
         self._group = group
-        self._consumer = Consumer(
-            connection.client(
-                group_id=group,
-                enable_auto_commit=False,
-                auto_offset_reset="error",
-                isolation_level="read_committed",
-                check_crcs=True,
-                enable_partition_eof=True,
-                fetch_queue_backoff_ms=20,
-            ),
-            logger=LOGGER,
-        )
+        self._consumer = self._connect()
         self._positions = dict(starts)
         self._assign()
 
@@ -213,13 +205,33 @@ class KafkaLogReader:
             TopicPartition(*where, committed.position, committed.note)
             for where, committed in positions.items()
         ]
+        consumer = self._consumer
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            in_time(lambda: consumer.commit(offsets=offsets, asynchronous=False), _COMMIT_SECONDS)
+        except TimeoutError as error:
+            # It waits for a coordinator that was gone from metadata for a moment, for ever.
+            self._consumer = self._connect()
+            self._assign()
+            raise BrokerUnavailable(f"could not commit positions: {error}") from error
         except KafkaException as error:
             raise BrokerUnavailable(f"could not commit positions: {error}") from error
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _connect(self) -> Consumer:
+        return Consumer(
+            self._connection.client(
+                group_id=self._group,
+                enable_auto_commit=False,
+                auto_offset_reset="error",
+                isolation_level="read_committed",
+                check_crcs=True,
+                enable_partition_eof=True,
+                fetch_queue_backoff_ms=20,
+            ),
+            logger=LOGGER,
+        )
 
     def _assign(self) -> None:
         # Assigning anew drops what was fetched ahead, and works before the client has connected,

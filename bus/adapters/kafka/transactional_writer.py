@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from bus.adapters.kafka.bounded_call import in_time
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.adapters.kafka.group_consumer import KafkaGroupConsumer
 from bus.errors import BrokerUnavailable, TransactionAborted, TransactionUnknown, WriterFenced
@@ -23,6 +24,9 @@ log = structlog.get_logger(__name__)
 TRANSACTION_TIMEOUT_MILLISECONDS = 10_000
 #: A call on a transaction that takes longer is taken for lost.
 _CALL_SECONDS = 15.0
+#: librdkafka's own time-out does not hold when positions are sent: a coordinator that is gone from
+#: metadata is waited for without end (librdkafka issues 5456 and 5511).
+_HUNG_SECONDS = _CALL_SECONDS + 5.0
 #: How long to go on trying to become the owner of the transactional id.
 _INIT_SECONDS = 60.0
 #: How long the local queue may stay full before the transaction is given up.
@@ -52,8 +56,15 @@ class KafkaTransactionalWriter:
             message_max_bytes=1_100_000,
             queue_buffering_max_messages=1_000_000,
             queue_buffering_max_kbytes=256 << 10,
+            # With one broker, every idle connection that the broker closes looks like the loss of
+            # the cluster: the client would begin anew, and a transaction that comes just then
+            # waits for ten seconds, or is fenced. A writer that has lost its broker is replaced
+            # after the first call that fails (ADR 0014).
+            metadata_recovery_strategy="none",
+            connections_max_idle_ms=0,
         )
         self._producer = self._connect()
+        self._begun = False
 
     def begin(self) -> None:
         try:
@@ -61,6 +72,7 @@ class KafkaTransactionalWriter:
         except KafkaException as error:
             self._renew()
             raise TransactionAborted(f"could not begin: {error}") from error
+        self._begun = True
 
     def write(
         self,
@@ -106,15 +118,22 @@ class KafkaTransactionalWriter:
             ]
             # Fresh metadata each time: it can go stale without a rebalance (field-notes.md B1.6).
             membership = consumer.client.consumer_group_metadata()
+            producer = self._producer
             self._call(
-                lambda: self._producer.send_offsets_to_transaction(
-                    offsets, membership, _CALL_SECONDS
+                lambda: in_time(
+                    lambda: producer.send_offsets_to_transaction(
+                        offsets, membership, _CALL_SECONDS
+                    ),
+                    _HUNG_SECONDS,
                 ),
                 ends=False,
             )
         self._call(lambda: self._producer.commit_transaction(_CALL_SECONDS), ends=True)
 
     def abort(self) -> None:
+        if not self._begun:
+            # A new producer has taken over, which ended the transaction of the one before.
+            return
         try:
             self._producer.abort_transaction(_CALL_SECONDS)
         except KafkaException as error:
@@ -132,6 +151,10 @@ class KafkaTransactionalWriter:
         while True:
             try:
                 call()
+            except TimeoutError as hung:
+                log.warning("positions could not be sent", reason=str(hung))
+                self._renew()
+                raise TransactionAborted(f"positions could not be sent: {hung}") from hung
             except KafkaException as exception:
                 error: KafkaError = exception.args[0]
                 if error.code() in _FENCED:
@@ -149,6 +172,7 @@ class KafkaTransactionalWriter:
                 return
 
     def _renew(self) -> None:
+        self._begun = False
         self._producer.purge(blocking=False)
         self._producer = self._connect()
 
