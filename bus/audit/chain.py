@@ -40,12 +40,13 @@ def storable(record: AuditRecord) -> AuditRecord:
     """
     if record.at.tzinfo is None:
         raise ValueError("the time of an audit record names its zone")
-    texts = {name: _storable(getattr(record, name)) for name in _TEXTS}
-    details = {_storable(name): _storable(text) for name, text in record.details.items()}
+    texts = {name: storable_text(getattr(record, name)) for name in _TEXTS}
+    details = {storable_text(name): storable_text(text) for name, text in record.details.items()}
     return replace(record, at=record.at.astimezone(dt.UTC), details=details, **texts)
 
 
-def _storable(text: str) -> str:
+def storable_text(text: str) -> str:
+    """Return `text` without what no store can hold."""
     kept = text.replace("\0", _REPLACEMENT)
     return kept.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 

@@ -116,6 +116,8 @@ def test_whatever_was_asked_can_be_written_and_read_again(audit: Audit) -> None:
     assert row.record.subject == "申请\ufffd\ufffd'\"\\\u2028\U0001f600"
     assert row.record.at == record.at
     assert row.hash == document_hash(to_document(row))
+    assert audit.reader.page(AuditFilter(subject=record.subject)) == [row]
+    assert audit.reader.grant_rows("\0\ud800", 0, 10) == []
 
 
 def test_rows_are_read_in_portions(audit: Audit) -> None:

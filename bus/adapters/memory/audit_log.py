@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
-from bus.audit.chain import genesis, next_row
+from bus.audit.chain import genesis, next_row, storable_text
 from bus.domain.audit_log import GRANT_ACTIONS, AuditFilter, AuditHead, AuditRow, Checkpoint
 from bus.domain.audit_record import DONE, AuditRecord
 from bus.ports.audit import CheckpointTurn
@@ -62,7 +62,7 @@ class MemoryAudit:
             for row in self.all_rows
             if row.sequence > after
             and row.record.subject_kind == "grant"
-            and row.record.details.get("resource") == resource
+            and row.record.details.get("resource") == storable_text(resource)
             and row.record.action in GRANT_ACTIONS
             and row.record.outcome == DONE
         ]
@@ -118,7 +118,7 @@ def _is_wanted(record: AuditRecord, wanted: AuditFilter) -> bool:
     if wanted.until is not None and record.at >= wanted.until:
         return False
     return all(
-        value is None or getattr(record, name) == value
+        value is None or getattr(record, name) == storable_text(value)
         for name, value in asdict(wanted).items()
         if name not in _TIMES
     )

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from bus.adapters.postgres.pool import Postgres
 from bus.adapters.postgres.statements import statements
-from bus.audit.chain import genesis, next_row
+from bus.audit.chain import genesis, next_row, storable_text
 from bus.domain.audit_log import GRANT_ACTIONS, AuditFilter, AuditHead, AuditRow, Checkpoint
 from bus.domain.audit_record import AuditRecord
 from bus.errors import StoreUnavailable
@@ -95,7 +95,14 @@ class PostgresAuditReader:
 
     def _fetch(self, statement: str, /, **parameters: object) -> list[TupleRow]:
         with self._postgres.transaction() as connection:
-            return connection.execute(statements(_AUDIT)[statement], parameters).fetchall()
+            return connection.execute(
+                statements(_AUDIT)[statement],
+                # Whatever is asked for, in the words in which it would be written.
+                {
+                    name: storable_text(value) if isinstance(value, str) else value
+                    for name, value in parameters.items()
+                },
+            ).fetchall()
 
 
 class PostgresCheckpointStore:
