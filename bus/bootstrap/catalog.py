@@ -27,6 +27,7 @@ class CatalogParts:
     store: PostgresCatalogStore
     postgres: Postgres
     topics: KafkaTopicAdmin
+    access: Access
 
 
 @contextmanager
@@ -36,16 +37,17 @@ def catalog(settings: Settings) -> Iterator[CatalogParts]:
     postgres = Postgres(postgres_settings(settings).dsn.get_secret_value())
     store = PostgresCatalogStore(postgres)
     topics = KafkaTopicAdmin(connection, replication=kafka_settings(settings).replication)
+    access = Access(KafkaAccessAdmin(connection))
     changes = CatalogChanges(
         store=store,
         topics=topics,
-        access=Access(KafkaAccessAdmin(connection)),
+        access=access,
         codec=AvroEventCodec(),
         clock=SystemClock(),
         compile_filter=compile_filter,
         incompatibilities=incompatibilities,
     )
     try:
-        yield CatalogParts(changes, store, postgres, topics)
+        yield CatalogParts(changes, store, postgres, topics, access)
     finally:
         postgres.close()

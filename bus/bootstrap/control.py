@@ -21,16 +21,22 @@ from bus.adapters.system_clock import SystemClock
 from bus.bootstrap.audit import audit_key_path
 from bus.bootstrap.catalog import catalog
 from bus.bootstrap.connections import kafka_connection, postgres_settings
+from bus.bootstrap.control_services import control_plane
 from bus.control.app import make_app
-from bus.control.background import Background
+from bus.control.background import Background, Repeated
 from bus.control.rate_limits import Rate, RateLimits
 from bus.domain.access import CONTROL, RELAY_TRANSACTIONAL_ID
+from bus.ports import Clock
+from bus.services import scheduler
 from bus.services.audit_checkpoints import AuditCheckpoints
 from bus.services.fill_watch import FillWatch
 from bus.services.housekeeping import Housekeeping
 from bus.services.relay import Relay
 from bus.services.state_table import StateTable
 from bus.settings import Settings
+
+#: How often to look whether the first record of a bound entry has arrived.
+_FIRST_DATA_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,15 @@ class ControlParts:
 
 
 @contextmanager
-def control(settings: Settings) -> Iterator[ControlParts]:
-    """Connect the control plane, and let go of everything at the end."""
+def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlParts]:
+    """
+    Connect the control plane, and let go of everything at the end.
+
+    `clock` is the time by which deadlines are counted and rung.
+    """
     connection = kafka_connection(settings, CONTROL)
     codec = AvroEventCodec()
-    clock = SystemClock()
+    clock = clock or SystemClock()
     readers = KafkaLogReaders(connection, group=f"{CONTROL}.reader")
     with catalog(settings) as parts:
         answers = PostgresKeptAnswers(parts.postgres)
@@ -60,6 +70,7 @@ def control(settings: Settings) -> Iterator[ControlParts]:
             codec=codec,
             clock=clock,
         )
+        plane = control_plane(parts, readers, clock)
         background = Background(
             relay=relay,
             connect_watch=lambda: FillWatch(
@@ -84,6 +95,12 @@ def control(settings: Settings) -> Iterator[ControlParts]:
                 seconds=settings.audit.checkpoint_seconds,
                 rows=settings.audit.checkpoint_rows,
             ),
+            repeated=(
+                Repeated("scheduler", plane.scheduler.step, scheduler.POLL_SECONDS),
+                Repeated(
+                    "first-data", plane.services.entries.look_for_first_data, _FIRST_DATA_SECONDS
+                ),
+            ),
         )
         app = make_app(
             reader=PostgresCatalogReader(parts.postgres),
@@ -92,6 +109,7 @@ def control(settings: Settings) -> Iterator[ControlParts]:
             answers=answers,
             limits=_limits(settings),
             not_ready=background.not_ready,
+            services=plane.services,
         )
         yield ControlParts(app, background)
 

@@ -12,9 +12,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from bus import metrics
-from bus.control import account_routes, delivery_routes, login_routes, registry_routes
+from bus.control import (
+    account_routes,
+    delivery_routes,
+    entry_routes,
+    grant_routes,
+    login_routes,
+    registration_routes,
+    registry_routes,
+    request_routes,
+)
 from bus.control.authentication import Authentication
 from bus.control.bodies import CheckBodies
+from bus.control.control_services import ControlServices
 from bus.control.idempotency import KeepAnswers, Replayed, answer_replayed
 from bus.control.identity import IdentityParts
 from bus.control.problems import (
@@ -54,6 +64,7 @@ def make_app(
     identity: IdentityParts | None = None,
     answers: KeptAnswers | None = None,
     limits: RateLimits | None = None,
+    services: ControlServices | None = None,
 ) -> FastAPI:
     """Return the application; `not_ready` says why the process cannot serve now, None if it can."""
     app = FastAPI(title="OneSource control", version="1", docs_url=None, redoc_url=None)
@@ -80,6 +91,10 @@ def make_app(
     if identity is not None:
         app.include_router(login_routes.router)
         app.include_router(account_routes.router)
+    if services is not None:
+        app.state.services = services
+        for each in (registration_routes, entry_routes, request_routes, grant_routes):
+            app.include_router(each.router)
 
     @app.get("/metrics", include_in_schema=False)
     def metrics_page() -> Response:

@@ -1,7 +1,9 @@
 """The threads of the control process that are not HTTP."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -19,8 +21,17 @@ _PAUSE_AFTER_FAILURE_SECONDS = 2.0
 _JOIN_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Something that is done again and again; each step is idempotent."""
+
+    name: str
+    step: Callable[[], object]
+    every_seconds: float
+
+
 class Background:
-    """Relay, fill watch, housekeeping and the audit log's checkpoints, each in its own thread."""
+    """Relay, fill watch, housekeeping, the audit log's checkpoints and more, each in a thread."""
 
     def __init__(
         self,
@@ -29,6 +40,7 @@ class Background:
         connect_watch: Callable[[], FillWatch],
         housekeeping: Housekeeping,
         checkpoints: AuditCheckpoints,
+        repeated: Sequence[Repeated] = (),
     ) -> None:
         self._relay = relay
         self._connect_watch = connect_watch
@@ -43,6 +55,7 @@ class Background:
                 ("fill-watch", self._run_watch),
                 ("housekeeping", self._run_housekeeping),
                 ("audit-checkpoints", self._run_checkpoints),
+                *((each.name, partial(self._repeat, each)) for each in repeated),
             )
         ]
 
@@ -106,6 +119,15 @@ class Background:
                 self._ended.wait(audit_checkpoints.EVERY_SECONDS)
             except TransientError as error:
                 self._wait("audit-checkpoints", error)
+
+    def _repeat(self, repeated: Repeated) -> None:
+        while not self._ended.is_set():
+            try:
+                repeated.step()
+                self._failed.pop(repeated.name, None)
+                self._ended.wait(repeated.every_seconds)
+            except TransientError as error:
+                self._wait(repeated.name, error)
 
     def _wait(self, name: str, error: TransientError) -> None:
         log.warning("waiting", thread=name, code=error.code, reason=str(error))

@@ -7,11 +7,16 @@ that a due date of then can be explained.
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bus.domain.working_days import WorkingCalendar
 from bus.errors import StateConflict
+
+#: The kind of the deadline that a loaded decree sets: open due dates are to be counted again.
+RECOUNT = "calendar.recount"
+#: What that deadline is about; its subject is the country.
+CALENDAR = "calendar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,59 @@ class DecreedYear:
     year: int
     decreed_on: dt.date
     ordinance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decree:
+    """A decree as it is loaded: an amendment, or the whole of a year."""
+
+    country: str
+    ordinance: str
+    decreed_on: dt.date
+    days_off: tuple[dt.date, ...] = ()
+    """The days off that it names; weekends need not be named."""
+    working_days: tuple[dt.date, ...] = ()
+    """The make-up workdays (调休) that it names, and days off that it takes back."""
+    whole_year: int | None = None
+    """The year that it is the whole decree of."""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Say what is wrong with it: each key, and why."""
+        if not self.days_off and not self.working_days:
+            yield "days_off", "a decree names days"
+        for key, days in (("days_off", self.days_off), ("working_days", self.working_days)):
+            for day in sorted({day for day in days if days.count(day) > 1}):
+                yield key, f"{day} stands twice"
+        for day in sorted(set(self.days_off) & set(self.working_days)):
+            yield "working_days", f"{day} is a day off, too"
+        years = {day.year for day in (*self.days_off, *self.working_days)}
+        if self.whole_year is not None and self.whole_year not in years:
+            yield "whole_year", f"the decree names no day of {self.whole_year}"
+
+    def amendments(self) -> Sequence[Amendment]:
+        """Return its days, in order."""
+        named = dict.fromkeys(self.days_off, False) | dict.fromkeys(self.working_days, True)
+        return [
+            Amendment(
+                country=self.country,
+                day=day,
+                working=working,
+                decreed_on=self.decreed_on,
+                ordinance=self.ordinance,
+            )
+            for day, working in sorted(named.items())
+        ]
+
+    def year(self) -> DecreedYear | None:
+        """Return the year that is known once it is loaded."""
+        if self.whole_year is None:
+            return None
+        return DecreedYear(
+            country=self.country,
+            year=self.whole_year,
+            decreed_on=self.decreed_on,
+            ordinance=self.ordinance,
+        )
 
 
 class AmendedCalendar:

@@ -4,7 +4,7 @@ The catalog as a whole: organisations, entries and grants, and the rules between
 `catalog_faults` is what stands between a declared catalog and its publication.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bus.domain.entry import CatalogEntry
@@ -49,6 +49,25 @@ class LiveCatalog:
     entries: Mapping[str, LiveEntry]
     grants: Mapping[str, LiveGrant]
 
+    def without(self, jurisdictions: Collection[str]) -> "LiveCatalog":
+        """Return the catalog without what belongs to these jurisdictions."""
+        entries = {
+            code: each
+            for code, each in self.entries.items()
+            if each.entry.jurisdiction not in jurisdictions
+        }
+        return LiveCatalog(
+            organisations={
+                code: each
+                for code, each in self.organisations.items()
+                if each.jurisdiction not in jurisdictions
+            },
+            entries=entries,
+            grants={
+                code: each for code, each in self.grants.items() if each.grant.resource in entries
+            },
+        )
+
     def standing_grants(self) -> Iterator[tuple[LiveGrant, CatalogEntry]]:
         """Yield each grant that has a view, in force or suspended, with its entry."""
         for _, live in sorted(self.grants.items()):
@@ -73,6 +92,19 @@ class CatalogFault:
     """The key inside the definition."""
     code: str
     message: str
+
+
+def governed_faults(catalog: Catalog, governed: Collection[str]) -> Iterator[CatalogFault]:
+    """Yield what files declare in jurisdictions that are governed through the API."""
+    for code, organisation in catalog.organisations.items():
+        if organisation.jurisdiction in governed:
+            yield CatalogFault(
+                "organisation",
+                code,
+                ("code",),
+                "JURISDICTION_GOVERNED",
+                f"{organisation.jurisdiction} is governed through the API, not by files",
+            )
 
 
 def catalog_faults(catalog: Catalog) -> Iterator[CatalogFault]:

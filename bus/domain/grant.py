@@ -73,6 +73,11 @@ class Grant:
     """The last day on which anything may be delivered."""
     decided_by: str | None = None
     """The organisation that approved a conditional grant: the provider."""
+    coordinated: bool = False
+    """It rests on a consultation, an escalation or a dispatch, not on the class alone (R-091)."""
+    request: str | None = None
+    """The request that led to it."""
+    suspended_because: str = ""
 
     def in_force(self, today: dt.date) -> bool:
         """Whether the period of the grant includes `today`."""
@@ -139,6 +144,8 @@ def _class_faults(grant: Grant, entry: CatalogEntry, name: str) -> Iterator[Faul
     key = f"items.{name}"
     if rule is None:
         yield Fault("SCOPE_NOT_OFFERED", key, f"{name!r} is not offered to the {grant.scope} scope")
+    elif grant.coordinated:
+        return
     elif rule.share_class is ShareClass.NOT_SHARED:
         yield Fault("NOT_SHARED", key, f"{name!r} is not shared with the {grant.scope} scope")
     elif rule.share_class is ShareClass.CONDITIONAL:

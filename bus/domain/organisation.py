@@ -33,3 +33,10 @@ class Organisation:
     level: Level
     zone: Zone
     active: bool = True
+    kind: str = ""
+    """Which kind of body it is, in the words of the profile (R-002)."""
+    outside: bool = False
+    """
+    Outside the organisation group (部外), registered so that it can ask: in profiles with two
+    audiences the external rules hold for it (R-051).
+    """

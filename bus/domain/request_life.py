@@ -23,7 +23,9 @@ _BEFORE_ACTIVATION = (
     _S.FORWARDED,
     _S.AUTHORISED,
 )
-_OPEN = tuple(state for state in RequestState if state != _S.REFUSED and not state.closed)
+_OPEN: tuple[RequestState, ...] = tuple(
+    state for state in RequestState if state != _S.REFUSED and not state.closed
+)
 
 REQUEST_LIFE: LifeCycle[RequestState] = LifeCycle(
     name="Share request",

@@ -91,6 +91,11 @@ def roll(
         day += _DAY
 
 
+def end_of_day(day: dt.date, *, timezone: str = TIMEZONE, day_end: str = DAY_END) -> dt.datetime:
+    """Return the instant, in UTC, at which `day` is over."""
+    return _end_of(day, timezone, day_end)
+
+
 def is_over(due: DueDate, now: dt.datetime) -> bool:
     """Return whether what has not been done by `now` is late."""
     return now >= due.ends_at

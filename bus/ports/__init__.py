@@ -89,6 +89,18 @@ class CatalogTransaction(Protocol):
         """Return a grant as it was in one of its versions."""
         ...
 
+    def governed(self) -> frozenset[str]:
+        """Return the jurisdictions that are governed through the API, not by files."""
+        ...
+
+    def organisation(self, code: str) -> Organisation | None:
+        """Return one organisation."""
+        ...
+
+    def provided(self, providers: Collection[str]) -> Sequence[CatalogEntry]:
+        """Return the entries in force of these providers."""
+        ...
+
     def save_organisation(self, organisation: Organisation) -> None:
         """Register an organisation, or replace what is known of it."""
         ...

@@ -2,10 +2,13 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from bus.domain.calendar_amendment import Amendment, DecreedYear
 from bus.domain.working_days import WorkingCalendar
+from bus.ports.audit import AuditLog
+from bus.ports.deadlines import DeadlineQueue
 
 
 class Calendars(Protocol):
@@ -42,4 +45,35 @@ class CalendarAmendments(Protocol):
 
     def add_year(self, year: DecreedYear) -> bool:
         """Note that the amendments of a year are its whole decree; return whether it is news."""
+        ...
+
+
+class CalendarTransaction(Protocol):
+    """A change of the calendar, whole or not at all."""
+
+    @property
+    def amendments(self) -> CalendarAmendments:
+        """What is loaded."""
+        ...
+
+    @property
+    def deadlines(self) -> DeadlineQueue:
+        """What is due when."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log."""
+        ...
+
+
+class CalendarStore(Protocol):
+    """Where amendments are kept."""
+
+    def transaction(self) -> AbstractContextManager[CalendarTransaction]:
+        """
+        Return a transaction that commits if its block ends without an exception.
+
+        Raise `StoreUnavailable` if the store does not answer.
+        """
         ...

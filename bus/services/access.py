@@ -57,6 +57,19 @@ class Access:
             }
         )
 
+    def give_providers(self, transaction: CatalogTransaction, providers: Collection[str]) -> None:
+        """Give these organisations what they may do and cannot yet, as providers."""
+        entries = transaction.provided(providers)
+        desired = organisation_rules(providers, entries)
+        existing = self._admin.rules(desired)
+        self._admin.allow(
+            {
+                name: lacking
+                for name, rules in desired.items()
+                if (lacking := rules - existing.get(name, _NONE))
+            }
+        )
+
     def desired(self, transaction: CatalogTransaction) -> dict[str, frozenset[AccessRule]]:
         """Return what each provider and subscriber may do, by principal."""
         live = transaction.live()

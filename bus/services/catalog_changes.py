@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bus.domain.avro_schema import source_schema
-from bus.domain.catalog import Catalog, CatalogFault, catalog_faults
+from bus.domain.catalog import Catalog, CatalogFault, catalog_faults, governed_faults
 from bus.domain.changes import (
     AmendGrant,
     Change,
@@ -99,10 +99,11 @@ class CatalogChanges:
         """End the grants whose last day is over; return their ids."""
         today = self._clock.now().date()
         with self._store.transaction() as transaction:
+            governed = transaction.governed()
             over = [
                 EndGrant(grant, GrantState.EXPIRED)
-                for grant, _ in transaction.live().active_grants()
-                if grant.valid_until < today
+                for grant, entry in transaction.live().active_grants()
+                if grant.valid_until < today and entry.jurisdiction not in governed
             ]
             if over:
                 self._carry_out(transaction, over)
@@ -138,8 +139,10 @@ class CatalogChanges:
             self._access.give(transaction)
 
     def _plan(self, transaction: CatalogTransaction, declared: Catalog) -> CatalogPlan:
-        live = transaction.live()
+        governed = transaction.governed()
+        live = transaction.live().without(governed)
         faults = [*catalog_faults(declared), *self._filter_faults(declared)]
+        faults += governed_faults(declared, governed)
         changes: list[Change] = []
         for found in difference(live, declared, self._clock.now().date()):
             if isinstance(found, CatalogFault):

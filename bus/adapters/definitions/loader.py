@@ -134,11 +134,12 @@ class _Loading:
         try:
             return file, model.model_validate(file.content)
         except ValidationError as error:
-            self.faults.extend(file.fault(key, message) for key, message in _form_faults(error))
+            self.faults.extend(file.fault(key, message) for key, message in form_faults(error))
             return None
 
 
-def _form_faults(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def form_faults(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the key and the message of everything that is wrong with a document's form."""
     for fault in error.errors():
         message = _FORM_MESSAGES.get(fault["type"], fault["msg"]).removeprefix("Value error, ")
         # pydantic puts into the path what the file does not have: the branch of a union (see

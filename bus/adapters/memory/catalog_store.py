@@ -79,6 +79,19 @@ class MemoryCatalogTransaction:
     def grant_version(self, grant: str, version: int) -> Grant | None:
         return self._state.grant_versions.get((grant, version))
 
+    def governed(self) -> frozenset[str]:
+        return frozenset()
+
+    def organisation(self, code: str) -> Organisation | None:
+        return self._state.organisations.get(code)
+
+    def provided(self, providers: Collection[str]) -> Sequence[CatalogEntry]:
+        return [
+            held.entry
+            for _, held in sorted(self._state.entries.items())
+            if not held.retired and held.entry.provider in providers
+        ]
+
     def save_organisation(self, organisation: Organisation) -> None:
         self._state.organisations[organisation.code] = organisation
 

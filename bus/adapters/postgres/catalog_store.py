@@ -73,6 +73,17 @@ class PostgresCatalogTransaction:
         rows = self._rows(_CATALOG, "grant_version", id=grant, version=version)
         return from_document(Grant, rows[0][0]) if rows else None
 
+    def governed(self) -> frozenset[str]:
+        return frozenset(code for (code,) in self._rows(_CATALOG, "governed"))
+
+    def organisation(self, code: str) -> Organisation | None:
+        rows = self._rows(_CATALOG, "organisation", code=code)
+        return from_document(Organisation, rows[0][0]) if rows else None
+
+    def provided(self, providers: Collection[str]) -> Sequence[CatalogEntry]:
+        rows = self._rows(_CATALOG, "provided", providers=list(providers))
+        return [from_document(CatalogEntry, content) for (content,) in rows]
+
     def save_organisation(self, organisation: Organisation) -> None:
         self._execute(
             _CATALOG,

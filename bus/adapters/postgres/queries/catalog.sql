@@ -17,6 +17,22 @@ SELECT content
        )
  ORDER BY code;
 
+-- name: governed
+-- The jurisdictions that were set up through the API.
+SELECT id FROM onesource.control_case WHERE kind = 'jurisdiction';
+
+-- name: organisation
+-- One organisation.
+SELECT content FROM onesource.organisation WHERE code = %(code)s;
+
+-- name: provided
+-- The entries in force of given providers.
+SELECT v.content
+  FROM onesource.resource r
+  JOIN onesource.entry_version v ON v.resource = r.code AND v.version = r.version
+ WHERE NOT r.retired AND v.content ->> 'provider' = ANY (%(providers)s)
+ ORDER BY r.code;
+
 -- name: save_organisation
 -- Register an organisation, or replace what is known of it.
 INSERT INTO onesource.organisation (code, content)

@@ -47,3 +47,12 @@ CREATE TABLE onesource.control_case (
 CREATE INDEX control_case_resource ON onesource.control_case (kind, resource, state);
 CREATE INDEX control_case_provider ON onesource.control_case (kind, provider, state);
 CREATE INDEX control_case_consumer ON onesource.control_case (kind, consumer, state);
+
+-- One data element, one source (R-150).
+CREATE TABLE onesource.source_claim (
+    jurisdiction text NOT NULL,
+    element      text NOT NULL,
+    resource     text NOT NULL,
+    PRIMARY KEY (jurisdiction, element)
+);
+CREATE INDEX source_claim_resource ON onesource.source_claim (resource);

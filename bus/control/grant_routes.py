@@ -1,0 +1,90 @@
+"""Grants and what may be done to them by themselves."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from bus.control.control_services import Services, as_json
+from bus.control.edge_route import EdgeRoute
+from bus.control.identity import ActingActor, needs
+from bus.control.models import MAX_NAME_CHARACTERS, Name, StrictModel
+from bus.control.request_routes import DecisionBody, Items
+from bus.domain.accounts import ApiScope
+from bus.domain.catalog import LiveGrant
+
+router = APIRouter(
+    prefix="/v1/grants",
+    tags=["grants"],
+    dependencies=[needs(ApiScope.GRANTS)],
+    route_class=EdgeRoute,
+)
+GrantId = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS)]
+
+
+class ReasonBody(StrictModel):
+    """Why."""
+
+    reason: str = ""
+
+
+class WidenBody(StrictModel):
+    """Items to add."""
+
+    items: Items
+
+
+class DispatchBody(StrictModel):
+    """A grant that the authority gives in the public owner's name (R-012)."""
+
+    resource: Name
+    consumer: Name
+    duty: Name
+    justification: str = ""
+    decision: DecisionBody
+
+
+def _answer(held: LiveGrant) -> dict[str, Any]:
+    content: dict[str, Any] = as_json(held.grant)
+    return {**content, "version": held.version, "state": str(held.state)}
+
+
+@router.get("/{grant}")
+def get_grant(grant: GrantId, services: Services, by: ActingActor) -> dict[str, Any]:
+    """Return a grant."""
+    return _answer(services.grants.get(by, grant))
+
+
+@router.post("/{grant}/suspend")
+def suspend_grant(
+    grant: GrantId, body: ReasonBody, services: Services, by: ActingActor
+) -> dict[str, Any]:
+    """Suspend a grant: when the answer is there, nothing more is read under it."""
+    return _answer(services.grants.suspend(by, grant, reason=body.reason))
+
+
+@router.post("/{grant}/resume")
+def resume_grant(grant: GrantId, services: Services, by: ActingActor) -> dict[str, Any]:
+    """Resume a suspended grant."""
+    return _answer(services.grants.resume(by, grant))
+
+
+@router.post("/{grant}/revoke")
+def revoke_grant(
+    grant: GrantId, body: ReasonBody, services: Services, by: ActingActor
+) -> dict[str, Any]:
+    """Revoke a grant for good: when the answer is there, nothing more is read under it."""
+    return _answer(services.grants.revoke(by, grant, reason=body.reason))
+
+
+@router.post("/{grant}/widen")
+def widen_grant(
+    grant: GrantId, body: WidenBody, services: Services, by: ActingActor
+) -> dict[str, Any]:
+    """Add items that need nobody's decision."""
+    return _answer(services.grants.widen(by, grant, tuple(body.items)))
+
+
+@router.post("/{grant}/confirm-deletion")
+def confirm_deletion(grant: GrantId, services: Services, by: ActingActor) -> dict[str, Any]:
+    """Confirm that what was received under an ended grant is deleted."""
+    return _answer(services.grants.confirm_deletion(by, grant))

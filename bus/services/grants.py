@@ -1,0 +1,335 @@
+"""
+Grants: from a decision to what is delivered, and to its end (requirements.md §6.3).
+
+Every function works inside an act; the data plane follows when the act ends, so that a grant that
+ended is cut off before the caller has the answer (design.md §10).
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bus.domain.avro_schema import source_schema
+from bus.domain.catalog import LiveGrant
+from bus.domain.class_change import CLASS_TIGHTENED
+from bus.domain.deadline import Deadline
+from bus.domain.entry import CatalogEntry
+from bus.domain.grant import Grant, GrantState, grant_faults
+from bus.domain.identity import Actor, Role
+from bus.domain.request import Basis, Decision, ShareRequest
+from bus.domain.view import Treatment
+from bus.domain.working_days import end_of_day
+from bus.errors import Forbidden, NotFound, Refused, StateConflict
+from bus.services.desk import SCHEDULER, Act, Desk
+from bus.services.ids import new_id
+from bus.views.row_filter import FilterCompiler, filter_types
+from bus.views.schema_tree import parse_schema
+
+GRANT = "grant"
+EXPIRY = "expiry"
+REMINDER = "reminder"
+_REMINDER_DAYS = 30
+_COORDINATED = frozenset({Basis.CONSULTATION, Basis.ESCALATION, Basis.DISPATCH, Basis.OUTSIDE})
+_STANDING = frozenset({GrantState.ACTIVE, GrantState.SUSPENDED})
+
+
+def grant_of(act: Act, grant: str) -> LiveGrant:
+    """Return a grant; raise `NotFound`."""
+    held = act.transaction.grant(grant)
+    if held is None:
+        raise NotFound(f"there is no grant {grant!r}, or it is not yours to see")
+    return held
+
+
+def entry_of(act: Act, resource: str) -> CatalogEntry:
+    """Return the entry in force of a resource; raise `NotFound`."""
+    held = act.transaction.live([resource]).entries.get(resource)
+    if held is None or held.retired:
+        raise NotFound(f"there is no resource {resource!r}, or it is not yours to see")
+    return held.entry
+
+
+def check(act: Act, grant: Grant, entry: CatalogEntry, compile_filter: FilterCompiler) -> None:
+    """Raise `Refused` for whatever forbids `grant`: class, zone, items, mode, row filter."""
+    consumer = act.transaction.organisation(grant.consumer)
+    provider = act.transaction.organisation(entry.provider)
+    if consumer is None or provider is None:
+        raise NotFound("consumer or provider are not registered")
+    for fault in grant_faults(grant, entry, consumer=consumer, provider=provider):
+        raise Refused(f"{fault.key}: {fault.message}", code=fault.code)
+    if grant.row_filter is not None:
+        schema = source_schema(entry.jurisdiction, entry.resource, entry.items)
+        compile_filter(grant.row_filter, filter_types(parse_schema(schema)))
+
+
+def of_decision(
+    grant_id: str, request: ShareRequest, decision: Decision, entry: CatalogEntry
+) -> Grant:
+    """Return the grant that contains exactly what was decided (R-090)."""
+    return Grant(
+        id=grant_id,
+        resource=entry.resource,
+        consumer=request.consumer,
+        scope=request.scope,
+        purpose=decision.purpose,
+        duty=request.ask.duty,
+        row_filter=decision.row_filter,
+        treatments={
+            name: how for name, how in decision.treatments.items() if how is not Treatment.OMIT
+        },
+        mode=decision.mode,
+        valid_from=decision.valid_from,
+        valid_until=decision.valid_until,
+        decided_by=decision.by,
+        coordinated=decision.basis in _COORDINATED,
+        request=request.id,
+    )
+
+
+def activate(act: Act, grant: Grant, *, version: int = 1) -> Grant:
+    """Put a grant in force: its view, its accesses and its end follow with the act."""
+    save(act, grant, version, GrantState.ACTIVE, "grant.activated")
+    ends = end_of_day(grant.valid_until)
+    act.transaction.set_deadline(
+        Deadline(subject_kind=GRANT, subject=grant.id, kind=EXPIRY, due_at=ends)
+    )
+    remind = ends - dt.timedelta(days=_REMINDER_DAYS)
+    if remind > act.now:
+        act.transaction.set_deadline(
+            Deadline(subject_kind=GRANT, subject=grant.id, kind=REMINDER, due_at=remind)
+        )
+    return grant
+
+
+def save(act: Act, grant: Grant, version: int, state: GrantState, action: str) -> None:
+    """Save a grant, and write down what stands from now on."""
+    act.transaction.save_grant(grant, version=version, state=state)
+    act.touched.add(grant.resource)
+    act.note(
+        action,
+        GRANT,
+        grant.id,
+        grant=grant.id,
+        version=str(version),
+        resource=grant.resource,
+        consumer=grant.consumer,
+        purpose=str(grant.purpose),
+        items=",".join(sorted(grant.treatments)),
+        valid_until=grant.valid_until.isoformat(),
+        state=str(state),
+    )
+
+
+def end(act: Act, held: LiveGrant, state: GrantState, action: str) -> None:
+    """End a grant for good; the consumer is told of its duty to delete (§2.4)."""
+    save(act, held.grant, held.version, state, action)
+    act.transaction.clear_deadlines(GRANT, held.grant.id)
+    act.tell(
+        held.grant.consumer,
+        "DELETE_WHAT_YOU_HOLD",
+        GRANT,
+        held.grant.id,
+        f"grant {held.grant.id} is {state}: delete what was received under it, and confirm",
+    )
+
+
+class Grants:
+    """What may be done to grants by themselves."""
+
+    def __init__(self, desk: Desk, *, compile_filter: FilterCompiler) -> None:
+        self._desk = desk
+        self._compile_filter = compile_filter
+
+    def suspend(self, actor: Actor, grant: str, *, reason: str) -> LiveGrant:
+        """Suspend: incident, rectification; as provider, authority or security."""
+        with self._desk.act(actor, "grant.suspend", GRANT, grant) as act:
+            held = self._mine(act, grant, Role.AUTHORITY, Role.SECURITY)
+            _require(held, GrantState.ACTIVE)
+            _reason(reason)
+            changed = replace(held.grant, suspended_because=f"{act.role}: {reason}")
+            act.details["reason"] = reason
+            version = held.version + 1
+            save(act, changed, version, GrantState.SUSPENDED, "grant.suspended")
+        return self.get(actor, grant)
+
+    def resume(self, actor: Actor, grant: str) -> LiveGrant:
+        """Resume what the same part has suspended; a tightened class needs a new request."""
+        with self._desk.act(actor, "grant.resume", GRANT, grant) as act:
+            held = self._mine(act, grant, Role.AUTHORITY, Role.SECURITY)
+            _require(held, GrantState.SUSPENDED)
+            if held.grant.suspended_because.startswith(CLASS_TIGHTENED):
+                raise Refused(
+                    "a class was tightened: only the approval of a new request goes on",
+                    code=CLASS_TIGHTENED,
+                )
+            if not held.grant.suspended_because.startswith(f"{act.role}:"):
+                raise Forbidden(f"it was suspended by another part: {held.grant.suspended_because}")
+            changed = replace(held.grant, suspended_because="")
+            check(act, changed, entry_of(act, changed.resource), self._compile_filter)
+            save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.resumed")
+        return self.get(actor, grant)
+
+    def revoke(self, actor: Actor, grant: str, *, reason: str) -> LiveGrant:
+        """Revoke for good, as provider or authority: when this returns, nothing more is read."""
+        with self._desk.act(actor, "grant.revoke", GRANT, grant) as act:
+            held = self._mine(act, grant, Role.AUTHORITY)
+            _require(held, GrantState.AUTHORISED, GrantState.ACTIVE, GrantState.SUSPENDED)
+            _reason(reason)
+            act.details["reason"] = reason
+            end(act, held, GrantState.REVOKED, "grant.revoked")
+        return self.get(actor, grant)
+
+    def confirm_deletion(self, actor: Actor, grant: str) -> LiveGrant:
+        """Let the consumer confirm that it deleted what it held (§2.4)."""
+        with self._desk.act(actor, "grant.confirm_deletion", GRANT, grant) as act:
+            held = self._seen(act, grant)
+            act.for_organisation(held.grant.consumer, part="consumer")
+            _require(held, GrantState.EXPIRED, GrantState.REVOKED)
+            save(act, held.grant, held.version, GrantState.CLOSED, "grant.deletion_confirmed")
+        return self.get(actor, grant)
+
+    def widen(self, actor: Actor, grant: str, items: tuple[str, ...]) -> LiveGrant:
+        """
+        Add items that are unconditional for the consumer.
+
+        Raise `Refused` REQUIRES_REQUEST naming an item that somebody has to decide about; the
+        grant goes on as it is.
+        """
+        with self._desk.act(actor, "grant.widen", GRANT, grant) as act:
+            held = self._seen(act, grant)
+            act.for_organisation(held.grant.consumer, part="consumer")
+            _require(held, GrantState.ACTIVE)
+            entry = entry_of(act, held.grant.resource)
+            wider: Mapping[str, Treatment] = {
+                **held.grant.treatments,
+                **dict.fromkeys(items, Treatment.KEEP),
+            }
+            changed = replace(held.grant, treatments=wider)
+            for name in items:
+                item = entry.item_by_name.get(name)
+                if item is None:
+                    raise Refused(f"there is no item {name!r}", code="ITEM_UNKNOWN")
+                rule = entry.rule(item, changed.scope)
+                if rule is None or str(rule.share_class) != "UNCONDITIONAL":
+                    raise Refused(
+                        f"item {name!r} is not unconditional: request it", code="REQUIRES_REQUEST"
+                    )
+            check(act, changed, entry, self._compile_filter)
+            save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.amended")
+        return self.get(actor, grant)
+
+    def dispatch(self, actor: Actor, request: ShareRequest, decision: Decision) -> LiveGrant:
+        """Give a grant as the authority, in the public owner's name (R-012)."""
+        with self._desk.act(actor, "grant.dispatch", "resource", request.ask.resource) as act:
+            act.as_role(Role.AUTHORITY, jurisdiction=request.jurisdiction)
+            profile = act.profile(request.jurisdiction)
+            entry = entry_of(act, request.ask.resource)
+            if not profile.authority_dispatch:
+                raise Refused("the profile has no dispatch", code="DISPATCH_NOT_ALLOWED")
+            if not decision.note.strip():
+                raise Refused("dispatch needs a justification", code="JUSTIFICATION_REQUIRED")
+            for name in decision.treatments:
+                item = entry.item_by_name.get(name)
+                rule = None if item is None else entry.rule(item, request.scope)
+                if rule is None or str(rule.share_class) == "NOT_SHARED":
+                    raise Refused(
+                        f"{name!r} is not shared: the authority cannot dispatch it",
+                        code="DISPATCH_NOT_ALLOWED",
+                    )
+            grant = of_decision(new_id("g", act.now), request, decision, entry)
+            grant = replace(grant, request=None)
+            check(act, grant, entry, self._compile_filter)
+            activate(act, grant)
+            act.details["justification"] = decision.note
+            act.tell(
+                entry.provider,
+                "DISPATCHED",
+                GRANT,
+                grant.id,
+                f"the authority gave {grant.consumer} a grant on {entry.resource}: {decision.note}",
+            )
+        return self.get(actor, grant.id)
+
+    def expire(self, grant: str) -> None:
+        """End a grant whose last day is over; called by the clock."""
+        with self._desk.act(SCHEDULER, "grant.expire", GRANT, grant) as act:
+            held = act.transaction.grant(grant)
+            if held is None or held.state not in _STANDING:
+                return
+            act.jurisdiction = entry_of(act, held.grant.resource).jurisdiction
+            end(act, held, GrantState.EXPIRED, "grant.expired")
+
+    def remind(self, grant: str) -> None:
+        """Tell the consumer that a grant will end; called by the clock."""
+        with self._desk.act(SCHEDULER, "grant.remind", GRANT, grant) as act:
+            held = act.transaction.grant(grant)
+            if held is None or held.state not in _STANDING:
+                return
+            act.jurisdiction = entry_of(act, held.grant.resource).jurisdiction
+            act.tell(
+                held.grant.consumer,
+                "GRANT_ENDS_SOON",
+                GRANT,
+                grant,
+                f"grant {grant} ends on {held.grant.valid_until}",
+            )
+
+    def get(self, actor: Actor, grant: str) -> LiveGrant:
+        """Return a grant; raise `NotFound` if there is none, or if it is not the actor's to see."""
+        with self._desk.look(actor) as act:
+            return self._seen(act, grant)
+
+    def _seen(self, act: Act, grant: str) -> LiveGrant:
+        held = grant_of(act, grant)
+        entry = act.transaction.live([held.grant.resource]).entries[held.grant.resource].entry
+        act.jurisdiction = entry.jurisdiction
+        if not may_see(act.actor, entry.jurisdiction, {held.grant.consumer, entry.provider}):
+            raise NotFound(f"there is no grant {grant!r}, or it is not yours to see")
+        return held
+
+    def _mine(self, act: Act, grant: str, *roles: Role) -> LiveGrant:
+        """Return a grant that the actor decides about: as its provider, or in one of `roles`."""
+        held = self._seen(act, grant)
+        provider = act.transaction.live([held.grant.resource]).entries[held.grant.resource].entry
+        if set(roles) & act.actor.roles and act.actor.jurisdiction == act.jurisdiction:
+            act.as_role(*roles, jurisdiction=act.jurisdiction)
+        else:
+            act.for_organisation(provider.provider, part="provider")
+        return held
+
+
+#: Who sees all of a jurisdiction; the others see what they are a party of.
+_OVERSEERS = frozenset(
+    {
+        Role.AUTHORITY,
+        Role.OFFICE,
+        Role.STEERING,
+        Role.OPERATOR,
+        Role.SECURITY,
+        Role.AUDITOR,
+    }
+)
+
+
+def may_see(actor: Actor, jurisdiction: str, parties: set[str]) -> bool:
+    """Tell whether an actor may know of something between `parties` of a jurisdiction."""
+    if actor.organisation in parties and Role.DEPARTMENT in actor.roles:
+        return True
+    return actor.jurisdiction == jurisdiction and bool(actor.roles & _OVERSEERS)
+
+
+def _require(held: LiveGrant, *states: GrantState) -> None:
+    if held.state not in states:
+        raise StateConflict(
+            f"grant {held.grant.id} is {held.state}; this needs "
+            f"{' or '.join(str(state) for state in states)}"
+        )
+
+
+def _reason(text: str) -> None:
+    if not text.strip():
+        raise Refused("say why", code="REASON_REQUIRED")
+
+
+#: What the clock does to grants, by kind of deadline.
+Handlers = Mapping[str, Callable[[str], None]]
