@@ -5,6 +5,8 @@ import sys
 import typer
 
 from bus.cli import (
+    audit,
+    calendar,
     catalog,
     initialise,
     operate,
@@ -42,9 +44,11 @@ initialise.add_to(app)
 processes.add_to(app)
 catalog.add_to(app)
 profile.add_to(app)
+calendar.add_to(app)
 publish.add_to(app)
 subscribe.add_to(app)
 operate.add_to(app)
+audit.add_to(app)
 
 demo_command.add_to(app)
 

@@ -1,10 +1,15 @@
 """Amendments of the working-day calendar."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg
 from psycopg.rows import TupleRow
 
+from bus.adapters.postgres.audit_log import PostgresAuditLog
+from bus.adapters.postgres.deadlines import PostgresDeadlines
+from bus.adapters.postgres.pool import Postgres
 from bus.adapters.postgres.statements import statements
 from bus.domain.calendar_amendment import Amendment, DecreedYear, is_news
 
@@ -67,3 +72,28 @@ def _amendment(row: TupleRow) -> Amendment:
     return Amendment(
         country=country, day=day, working=working, decreed_on=decreed_on, ordinance=ordinance
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresCalendarTransaction:
+    """See `bus.ports.calendars.CalendarTransaction`."""
+
+    amendments: PostgresCalendarAmendments
+    deadlines: PostgresDeadlines
+    audit: PostgresAuditLog
+
+
+class PostgresCalendarStore:
+    """See `bus.ports.calendars.CalendarStore`."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    @contextmanager
+    def transaction(self) -> Iterator[PostgresCalendarTransaction]:
+        with self._postgres.transaction() as connection:
+            yield PostgresCalendarTransaction(
+                PostgresCalendarAmendments(connection),
+                PostgresDeadlines(connection),
+                PostgresAuditLog(connection),
+            )

@@ -56,8 +56,10 @@ def test_the_commands_are_those_that_are_documented() -> None:
         *("up", "down", "status", "doctor", "init", "control", "router", "demo"),
         *("catalog plan", "catalog apply", "catalog credentials"),
         *("profile list", "profile show"),
+        *("calendar show", "calendar amend"),
         *("publish file", "publish record", "tail", "sink postgres"),
         *("verify", "dlq list", "dlq show", "dlq redrive"),
+        *("audit verify", "audit export", "audit list", "audit trace"),
     }
 
 
