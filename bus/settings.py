@@ -8,6 +8,7 @@ say who we are. Secrets never show in a repr or a log.
 import ipaddress
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,6 +98,42 @@ class RateSettings(BaseModel):
     address_burst: int = Field(default=4_000, gt=0)
 
 
+class IdentitySettings(BaseModel):
+    """How people and services prove who they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key_file: Path | None = None
+    """The key that signs sessions; by default in `keys/` of the state folder. Made if missing."""
+    public_url: str | None = None
+    """Where browsers find control; by default where control answers."""
+
+
+class OIDCSettings(BaseModel):
+    """The identity provider where people log in, and whose tokens services may show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str
+    client_id: str | None = None
+    """As what people log in; without it nobody does."""
+    client_secret: SecretStr | None = None
+    audience: str | None = None
+    """For whom bearer tokens must be made; without it none are taken."""
+    algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
+    """With which tokens may be signed: with public keys only."""
+    ca_file: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "OIDCSettings":
+        public = re.compile(r"(RS|PS|ES)(256|384|512)|EdDSA")
+        if not self.algorithms or not all(map(public.fullmatch, self.algorithms)):
+            raise ValueError("algorithms: only those with public keys (RS256, ES256, EdDSA, …)")
+        if self.audience is not None and self.audience == self.client_id:
+            raise ValueError("audience: not the client's id, or ID tokens would open the API")
+        return self
+
+
 class Settings(BaseSettings):
     """All settings of a process; unknown ones are refused."""
 
@@ -113,6 +150,8 @@ class Settings(BaseSettings):
     http: HTTPSettings = HTTPSettings()
     audit: AuditSettings = AuditSettings()
     rates: RateSettings = RateSettings()
+    identity: IdentitySettings = IdentitySettings()
+    oidc: OIDCSettings | None = None
     slot: str = "0"
     """Tells replicas of one kind of process apart; stable across restarts."""
     log_format: Literal["console", "json"] = "console"

@@ -36,8 +36,10 @@ from bus.adapters.postgres.provision import (
     OWNER,
     prepare_control_database,
 )
+from bus.bootstrap.identity import ensure_first_administrator
 from bus.domain.access import SERVICE_RULES
 from bus.services.provision import provision, register_services
+from bus.settings import CREDENTIALS_FOLDER
 
 log = structlog.get_logger(__name__)
 
@@ -234,6 +236,7 @@ class EmbeddedPlatform:
         application_dsn = self.postgres_dsn(DATABASE, APPLICATION, "postgres-application")
         with closing(Postgres(application_dsn, most=1)) as pool:
             register_services(PostgresCatalogStore(pool), passwords)
+            ensure_first_administrator(pool, self._folder.root / CREDENTIALS_FOLDER)
         for name, password in passwords.items():
             self._folder.save_credentials(name, password)
 

@@ -20,6 +20,7 @@ import yaml
 
 from bus.adapters.embedded.jars import locked_jars
 from bus.adapters.embedded.kafka import ADMIN, KafkaNode
+from bus.adapters.jose.session_tokens import KEY_FILE_NAME
 from bus.adapters.postgres.provision import APPLICATION, DATABASE
 from bus.adapters.signing_key_file import FILE_NAME as SIGNING_KEY
 from bus.domain.access import CONTROL, ROUTER, SERVICE_RULES
@@ -323,7 +324,7 @@ def test_a_process_holds_its_own_credentials_and_keys_only() -> None:
         for name in services()
     }
 
-    assert held["control"] == {f"{CONTROL}.json", SIGNING_KEY, "public"}
+    assert held["control"] == {f"{CONTROL}.json", SIGNING_KEY, KEY_FILE_NAME, "public"}
     assert held["router"] == {f"{ROUTER}.json", "public"}
     for broker in BROKERS:
         assert held[broker] == {broker}
@@ -339,7 +340,7 @@ def test_every_account_of_a_process_that_is_mounted_is_made_by_init() -> None:
         if source == "credentials" and "volume" in mount
     }
 
-    assert mounted <= {f"{name}.json" for name in SERVICE_RULES} | {SIGNING_KEY}
+    assert mounted <= {f"{name}.json" for name in SERVICE_RULES} | {SIGNING_KEY, KEY_FILE_NAME}
 
 
 def test_ports_are_open_to_this_machine_alone_unless_somebody_says_otherwise() -> None:

@@ -19,13 +19,16 @@ _OK = 200
 class IssuerClient:
     """Asks one identity provider."""
 
-    def __init__(self, issuer: str, *, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, issuer: str, *, ca_file: str | None = None, seconds: float = _SECONDS
+    ) -> None:
         check_address(issuer)
         self.issuer = issuer
         self._seconds = seconds
         self._http = httpx2.Client(
             timeout=seconds,
             follow_redirects=False,
+            verify=ca_file or True,
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
             trust_env=not is_loopback(httpx2.URL(issuer).host),
         )

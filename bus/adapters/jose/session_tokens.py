@@ -16,6 +16,7 @@ from bus.errors import ConfigError
 from bus.ports.identity import Session, TokenRefused
 
 ISSUER = "urn:onesource:control"
+KEY_FILE_NAME = "session-signing-key.pem"
 _ALGORITHM = "EdDSA"
 #: No token of another kind is taken for a session's.
 _TYPE = "onesource-session+jwt"

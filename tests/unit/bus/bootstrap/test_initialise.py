@@ -58,3 +58,14 @@ def test_a_connection_string_that_does_not_fit_is_refused_without_repeating_it(
         prepare(tmp_path, admin, dsn=dsn, owner_dsn=OWNER_DSN)
 
     assert "secret" not in str(refused.value)
+
+
+def test_kafkas_administrator_is_not_kept_where_controls_will_be(tmp_path: Path) -> None:
+    """Both would be called admin, and the one's password would become the other's."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    theirs = secrets / "admin.json"
+    theirs.write_text('{"username": "admin", "password": "x"}', encoding="utf-8")
+
+    with pytest.raises(ConfigError, match="keep it elsewhere"):
+        prepare(tmp_path, theirs, dsn=APPLICATION_DSN, owner_dsn=OWNER_DSN)
