@@ -1,0 +1,621 @@
+"""Unit tests of `bus.domain.request_steps`: the guards, each with its code."""
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bus.domain import request_steps as steps
+from bus.domain.profile_terms import ClockStart
+from bus.domain.request import Basis, Hop, Refusal, ShareRequest
+from bus.domain.request_rules import RequestRules
+from bus.domain.request_steps import Circumstances
+from bus.domain.share import Scope, ShareClass
+from bus.domain.view import Treatment
+from bus.errors import Forbidden, Refused, StateConflict
+from tests.request_cases import (
+    ASK,
+    AT,
+    CONSUMER,
+    DAY,
+    DUE,
+    MOVED,
+    PROVIDER,
+    S,
+    decision,
+    refusal,
+    request,
+    rules,
+    talk,
+)
+
+MOA, CITY, HAINAN, YANJIN = map(rules, ("moa-2017", "changzhou-2018", "hainan-2014", "yanjin-2019"))
+ACADEMY, OUTWARD = rules("academy-2019"), rules("academy-2019", Scope.EXTERNAL)
+NOT_SHARED = ShareClass.NOT_SHARED
+UNCONDITIONAL = ShareClass.UNCONDITIONAL
+
+
+def submit(
+    how: RequestRules, share_class: ShareClass = ShareClass.CONDITIONAL, **around: Any
+) -> ShareRequest:
+    return steps.submit(request(share_class=share_class), how, Circumstances(**around), at=AT)
+
+
+def refuse(how: RequestRules, held: ShareRequest | None = None, **given: Any) -> ShareRequest:
+    return steps.refuse(held or request(S.PENDING), refusal(**given), how, conditions=["condition"])
+
+
+# --- submission -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "around", "code"),
+    [
+        (HAINAN, {"onboarded": False}, "ONBOARDING_REQUIRED"),
+        (MOA, {"special_regime": "surveying"}, "SPECIAL_REGIME"),
+        (MOA, {"same_zone": False}, "ZONE_MISMATCH"),
+        (MOA, {"classified": True}, "CLASSIFIED_REFUSED"),
+    ],
+)
+@pytest.mark.parametrize("share_class", ShareClass)
+def test_what_forbids_a_request(
+    how: RequestRules, around: dict[str, Any], code: str, share_class: ShareClass
+) -> None:
+    """R-004, R-037, R-064, S-03: also where the class is unconditional."""
+    with pytest.raises(Refused) as refused:
+        submit(how, share_class, **around)
+    assert refused.value.code == code
+
+
+def test_onboarding_is_asked_only_where_the_profile_asks() -> None:
+    """R-004."""
+    assert submit(MOA, onboarded=False).state is S.PENDING
+
+
+@pytest.mark.parametrize(
+    ("how", "change", "part"),
+    [
+        (HAINAN, {"form": {"security_measures": "grade 3"}}, "knowledge_scope"),
+        (HAINAN, {"form": {"security_measures": " ", "knowledge_scope": "x"}}, "security_measures"),
+        (ACADEMY, {"form": {}}, "annex_2_written"),
+        (rules("academy-2019", Scope.EXTERNAL, inbound=True), {"form": {}}, "annex_1"),
+        (MOA, {"duty": " "}, "duty"),
+        (MOA, {"items": ()}, "need"),
+    ],
+)
+def test_an_incomplete_form_is_refused_with_the_part_that_it_lacks(
+    how: RequestRules, change: dict[str, Any], part: str
+) -> None:
+    """R-080, S-03."""
+    held = request(ask=replace(ASK, **change))
+    with pytest.raises(Refused, match=f"`{part}`") as refused:
+        steps.submit(held, how, Circumstances(), at=AT)
+    assert refused.value.code == "FORM_INCOMPLETE"
+
+
+def test_every_part_that_is_missing_is_named() -> None:
+    """R-080."""
+    with pytest.raises(Refused, match="`knowledge_scope`, `security_measures`"):
+        steps.submit(request(ask=replace(ASK, form={})), HAINAN, Circumstances(), at=AT)
+
+
+@pytest.mark.parametrize(
+    ("how", "share_class", "around", "state"),
+    [
+        (MOA, UNCONDITIONAL, {}, S.GRANTED_DIRECT),
+        (MOA, UNCONDITIONAL, {"controlled_params": True}, S.GRANTED_DIRECT),
+        (YANJIN, UNCONDITIONAL, {"controlled_params": True}, S.PENDING),
+        (YANJIN, UNCONDITIONAL, {}, S.GRANTED_DIRECT),
+        (MOA, ShareClass.CONDITIONAL, {}, S.PENDING),
+        (MOA, NOT_SHARED, {}, S.CONSULTING),
+        (CITY, NOT_SHARED, {}, S.CONSULTING),
+        (ACADEMY, NOT_SHARED, {}, S.CONSULTING),
+        (YANJIN, NOT_SHARED, {}, S.DISAGREEMENT),
+        (ACADEMY, UNCONDITIONAL, {"outside": True}, S.PROXY_FETCH),
+        (MOA, UNCONDITIONAL, {"outside": True}, S.GRANTED_DIRECT),
+        (CITY, UNCONDITIONAL, {"outside": True}, S.FORWARDED),
+        (MOA, ShareClass.CONDITIONAL, {"outside": True}, S.PRE_REVIEW),
+        (ACADEMY, NOT_SHARED, {"outside": True}, S.PRE_REVIEW),
+        (CITY, ShareClass.CONDITIONAL, {"outside": True}, S.FORWARDED),
+    ],
+)
+def test_where_a_request_goes(
+    how: RequestRules, share_class: ShareClass, around: dict[str, Any], state: S
+) -> None:
+    """R-062, R-081, R-082, R-091, R-095, R-096, S-04, S-05, S-06."""
+    after = submit(how, share_class, **around)
+    assert after.state is state
+    assert (after.clock_at is not None) is (state is S.PENDING)
+    assert (after.talks_since is not None) is (state in {S.CONSULTING, S.DISAGREEMENT})
+
+
+# --- the clock ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("starts", "clock"),
+    [(ClockStart.SUBMITTED, AT - 3 * DAY), (ClockStart.RECEIVED, AT - DAY)],
+)
+def test_on_paper_both_times_are_kept_and_the_profile_names_the_one_that_counts(
+    starts: ClockStart, clock: dt.datetime
+) -> None:
+    """R-082, §6.2 Clock."""
+    after = steps.submit(
+        request(),
+        replace(MOA, clock_start=starts),
+        Circumstances(),
+        at=AT,
+        made_at=AT - 3 * DAY,
+        received_at=AT - DAY,
+    )
+    assert (after.submitted_at, after.received_at) == (AT - 3 * DAY, AT - DAY)
+    assert after.clock_at == clock
+
+
+def test_on_the_platform_all_times_are_one() -> None:
+    after = submit(MOA)
+    assert after.submitted_at == after.received_at == after.clock_at == AT
+
+
+@pytest.mark.parametrize(
+    "times", [{"received_at": AT + DAY}, {"made_at": AT, "received_at": AT - DAY}]
+)
+def test_nothing_is_received_before_it_is_made_or_after_it_is_registered(
+    times: dict[str, dt.datetime],
+) -> None:
+    with pytest.raises(Refused) as refused:
+        steps.submit(request(), MOA, Circumstances(), at=AT, **times)
+    assert refused.value.code == "TIMES_INVALID"
+
+
+def test_the_academys_outward_clock_starts_with_the_notice_and_once() -> None:
+    """R-094, S-06."""
+    waiting = submit(OUTWARD)
+    assert waiting.clock_at is None
+    with pytest.raises(StateConflict):
+        steps.set_due(waiting, DUE)
+    with pytest.raises(StateConflict):
+        steps.mark_overdue(waiting, now=MOVED.ends_at)
+    started = steps.start_clock(waiting, at=AT + DAY)
+    assert started.clock_at == started.received_at == AT + DAY
+    assert started.submitted_at == AT
+    with pytest.raises(StateConflict):
+        steps.start_clock(started, at=AT + 2 * DAY)
+
+
+def test_a_moved_due_date_is_kept_beside_the_new_one() -> None:
+    """R-083."""
+    moved = steps.set_due(steps.set_due(request(S.PENDING), DUE), MOVED)
+    assert (moved.due, moved.due_before) == (MOVED, (DUE,))
+
+
+def test_what_is_not_over_is_not_overdue() -> None:
+    """R-083, R-088: an alarm that was set before the date moved rings in vain."""
+    moved = steps.set_due(request(S.PENDING), MOVED)
+    with pytest.raises(StateConflict):
+        steps.mark_overdue(moved, now=DUE.ends_at)
+    assert steps.mark_overdue(moved, now=MOVED.ends_at).state is S.OVERDUE
+
+
+def test_an_overdue_request_stays_decidable() -> None:
+    """R-088, S-02."""
+    assert steps.approve(request(S.OVERDUE), decision()).state is S.AUTHORISED
+    assert refuse(MOA, request(S.OVERDUE)).state is S.REFUSED
+
+
+def test_the_clock_ends_with_the_answer_or_with_the_supply_where_that_is_covered() -> None:
+    """R-084."""
+    covering = replace(MOA, covers_supply=True)
+    assert steps.clock_runs(request(S.PENDING), MOA)
+    assert steps.clock_runs(request(S.OVERDUE), MOA)
+    assert not steps.clock_runs(request(S.PENDING, clock_at=None), MOA)
+    assert not steps.clock_runs(request(S.AUTHORISED), MOA)
+    assert steps.clock_runs(request(S.AUTHORISED), covering)
+    assert not steps.clock_runs(request(S.REFUSED), covering)
+
+
+def test_a_return_names_a_part_and_resubmission_starts_a_new_clock() -> None:
+    """R-089."""
+    with pytest.raises(Refused) as refused:
+        steps.return_incomplete(request(S.PENDING), " ")
+    assert refused.value.code == "MISSING_PART_REQUIRED"
+    returned = steps.return_incomplete(request(S.PENDING), "purpose")
+    assert (returned.missing, returned.clock_at, returned.due) == ("purpose", None, None)
+    again = steps.submit(returned, MOA, Circumstances(), at=AT + DAY)
+    assert (again.missing, again.clock_at) == ("", AT + DAY)
+
+
+# --- decisions ------------------------------------------------------------------------------------
+
+KEEP = Treatment.KEEP
+
+
+@pytest.mark.parametrize(
+    ("ask", "given", "code"),
+    [
+        ({}, {"treatments": {"kind": KEEP, "salary": KEEP}}, "BEYOND_REQUEST"),
+        ({"row_filter": "kind == 'void'"}, {}, "BEYOND_REQUEST"),
+        ({"valid_until": AT.date()}, {}, "BEYOND_REQUEST"),
+        ({}, {"valid_until": AT.date() - DAY}, "PERIOD_INVALID"),
+        ({}, {"treatments": {"kind": Treatment.OMIT}}, "DECISION_EMPTY"),
+        ({}, {"treatments": {"reg_no": KEEP}}, "DECISION_EMPTY"),
+    ],
+)
+def test_a_decision_narrows_what_was_asked(
+    ask: dict[str, Any], given: dict[str, Any], code: str
+) -> None:
+    """R-090."""
+    held = request(S.PENDING, ask=replace(ASK, **ask))
+    with pytest.raises(Refused) as refused:
+        steps.approve(held, decision(**given))
+    assert refused.value.code == code
+
+
+def test_an_approval_may_be_partial_and_holds_the_key_that_nobody_asked_for() -> None:
+    """R-090, S-02, S-04."""
+    after = steps.approve(request(S.PENDING), decision())
+    assert after.state is S.AUTHORISED
+    assert after.authorised_at == AT
+    assert after.activated_at is None
+    assert after.decision is not None
+    assert after.decision.treatments == decision().treatments
+
+
+@pytest.mark.parametrize(
+    ("how", "given", "code"),
+    [
+        (CITY, {"text": " "}, "REASON_REQUIRED"),
+        (YANJIN, {"text": ""}, "REASON_REQUIRED"),
+        (YANJIN, {"text": "inconvenient", "ground": ""}, "REASON_NOT_SPECIFIC"),
+        (YANJIN, {"text": "inconvenient"}, "REASON_NOT_SPECIFIC"),
+        (YANJIN, {"text": "mankind has no use for it"}, "REASON_NOT_SPECIFIC"),
+        (YANJIN, {"ground": " "}, "REASON_NOT_SPECIFIC"),
+        (HAINAN, {"document": ""}, "WRITTEN_REASON_REQUIRED"),
+        (HAINAN, {"citation": " "}, "STATUTORY_GROUND_REQUIRED"),
+        (ACADEMY, {"document": ""}, "WRITTEN_REASON_REQUIRED"),
+        (ACADEMY, {"addressed_to": "office"}, "OPINION_MISADDRESSED"),
+        (OUTWARD, {"addressed_to": "consumer"}, "OPINION_MISADDRESSED"),
+    ],
+)
+@pytest.mark.parametrize("state", [S.PENDING, S.OVERDUE])
+def test_a_refusal_without_what_the_profile_demands_is_none(
+    how: RequestRules, given: dict[str, Any], code: str, state: S
+) -> None:
+    """R-085, R-087, S-02, S-03, S-06."""
+    with pytest.raises(Refused) as refused:
+        refuse(how, request(state), **given)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("how", "given"),
+    [
+        (MOA, {"text": "", "ground": "", "document": "", "citation": ""}),
+        (CITY, {"ground": "", "document": "", "citation": ""}),
+        (YANJIN, {"text": "所申请的kind没有必要", "document": "", "citation": ""}),
+        (YANJIN, {"text": "the condition is not met", "document": "", "citation": ""}),
+        (HAINAN, {"text": "", "ground": ""}),
+        (ACADEMY, {"text": "", "ground": "", "citation": ""}),
+        (OUTWARD, {"text": "", "addressed_to": "office"}),
+    ],
+)
+def test_a_refusal_needs_no_more_than_the_profile_demands(
+    how: RequestRules, given: dict[str, Any]
+) -> None:
+    """R-085, S-06."""
+    after = refuse(how, **given)
+    assert after.state is (S.REFUSAL_PROPOSED if how is HAINAN else S.REFUSED)
+    assert len(after.refusals) == 1
+
+
+# --- consent --------------------------------------------------------------------------------------
+
+
+def test_a_refusal_takes_effect_with_the_authoritys_consent() -> None:
+    """R-086, S-03."""
+    after = steps.consent(refuse(HAINAN))
+    assert after.state is S.REFUSED
+    assert after.refusals[-1].consented is True
+
+
+def test_a_denied_consent_keeps_due_date_and_late_days() -> None:
+    """R-086, S-03."""
+    proposed = refuse(HAINAN, request(S.PENDING, due=MOVED, due_before=(DUE,), late_days=4))
+    after = steps.deny_consent(proposed, late_days=2)
+    assert after.state is S.PENDING
+    assert (after.due, after.due_before, after.clock_at) == (MOVED, (DUE,), AT)
+    assert after.late_days == 4
+    assert steps.deny_consent(proposed, late_days=5).late_days == 5
+    assert after.refusals[-1].consented is False
+
+
+def test_after_a_denied_consent_the_provider_approves_or_opens_a_consultation() -> None:
+    """R-086."""
+    denied = steps.deny_consent(refuse(HAINAN), late_days=0)
+    for again in (refuse, lambda how, held: steps.return_incomplete(held, "purpose")):
+        with pytest.raises(Refused) as refused:
+            again(HAINAN, denied)
+        assert refused.value.code == "CONSENT_DENIED"
+    assert steps.approve(denied, decision()).state is S.AUTHORISED
+    talking = steps.open_consultation(denied, at=AT)
+    assert (talking.state, talking.talks_since) == (S.CONSULTING, AT)
+
+
+def test_without_a_denied_consent_no_consultation_takes_the_place_of_an_answer() -> None:
+    """§6.2."""
+    with pytest.raises(StateConflict, match="PENDING"):
+        steps.open_consultation(request(S.PENDING), at=AT)
+
+
+# --- what nobody decides --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [S.GRANTED_DIRECT, S.PROXY_FETCH])
+def test_a_grant_without_a_decision_says_who_what_and_when(state: S) -> None:
+    """R-081, R-096."""
+    step = steps.grant_directly if state is S.GRANTED_DIRECT else steps.hand_over
+    after = step(request(state), decision(), grant="g-1", at=AT)
+    assert (after.grant, after.activated_at) == ("g-1", AT)
+    assert after.decision is not None
+    assert after.decision.basis is Basis.DIRECT
+    with pytest.raises(StateConflict):
+        step(after, decision(), grant="g-2", at=AT)
+
+
+def test_a_loosened_class_resolves_what_is_pending() -> None:
+    """R-063."""
+    after = steps.class_loosened(request(S.PENDING))
+    assert (after.state, after.share_class) == (S.GRANTED_DIRECT, UNCONDITIONAL)
+
+
+# --- talks and escalation -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "state"),
+    [
+        (MOA, S.CONSULTING),
+        (CITY, S.CONSULTING),
+        (ACADEMY, S.CONSULTING),
+        (HAINAN, S.COMPLAINT),
+        (YANJIN, S.DISAGREEMENT),
+    ],
+)
+def test_where_a_refused_request_goes(how: RequestRules, state: S) -> None:
+    """§6.2, R-092, D8."""
+    after = steps.appeal(request(S.REFUSED), how, at=AT)
+    assert (after.state, after.talks_since) == (state, AT)
+
+
+def test_where_nobody_hears_a_class_there_is_no_appeal() -> None:
+    """D8."""
+    deaf = replace(ACADEMY, unheard=frozenset({ShareClass.CONDITIONAL}))
+    with pytest.raises(Refused) as refused:
+        steps.appeal(request(S.REFUSED), deaf, at=AT)
+    assert refused.value.code == "NO_ESCALATION"
+
+
+def test_an_agreement_says_what_was_agreed() -> None:
+    """R-091."""
+    with pytest.raises(Refused) as refused:
+        steps.record_talk(request(S.CONSULTING), talk(), MOA, None)
+    assert refused.value.code == "DECISION_REQUIRED"
+    after = steps.record_talk(request(S.CONSULTING), talk(), MOA, decision())
+    assert after.state is S.AUTHORISED
+    assert after.decision is not None
+    assert after.decision.basis is Basis.CONSULTATION
+
+
+@pytest.mark.parametrize(
+    ("how", "parties"),
+    [(MOA, (CONSUMER,)), (OUTWARD, (CONSUMER, PROVIDER)), (YANJIN, (CONSUMER, PROVIDER))],
+)
+def test_an_agreement_needs_the_parties(how: RequestRules, parties: tuple[str, ...]) -> None:
+    """R-099, R-101: three of them where the profile says so."""
+    with pytest.raises(Refused) as refused:
+        steps.record_talk(
+            request(S.CONSULTING), talk(by=PROVIDER, parties=parties), how, decision()
+        )
+    assert refused.value.code == "PARTY_MISSING"
+
+
+def test_what_the_academy_agrees_about_not_shared_outward_waits_for_the_steering_body() -> None:
+    """R-099, S-06."""
+    held = request(S.CONSULTING, share_class=NOT_SHARED)
+    waiting = steps.record_talk(held, talk(), OUTWARD, decision())
+    assert (waiting.state, waiting.authorised_at) == (S.AWAITING_STEERING, None)
+    with pytest.raises(Refused) as refused:
+        steps.activate(waiting, grant="g-1", agreement_signed=True, at=AT)
+    assert refused.value.code == "STEERING_APPROVAL_REQUIRED"
+    approved = steps.steering_decides(waiting, approved=True, at=AT + DAY)
+    assert (approved.state, approved.authorised_at) == (S.AUTHORISED, AT + DAY)
+    assert approved.hops[-1].outcome == "authorised"
+    denied = steps.steering_decides(waiting, approved=False, at=AT, note="not outward")
+    assert (denied.state, denied.decision) == (S.DENIED_FINAL, None)
+    assert steps.record_talk(held, talk(), ACADEMY, decision()).state is S.AUTHORISED
+
+
+@pytest.mark.parametrize("talks", [(), (talk(),)])
+@pytest.mark.parametrize("how", [MOA, CITY, ACADEMY, YANJIN])
+def test_nothing_is_escalated_without_talks_that_failed(
+    how: RequestRules, talks: tuple[Any, ...]
+) -> None:
+    """R-092, S-04."""
+    held = request(S.CONSULTING, talks=talks)
+    with pytest.raises(Refused) as refused:
+        steps.escalate(held, how, at=AT, by=CONSUMER, reasons="no")
+    assert refused.value.code == "CONSULTATION_REQUIRED"
+
+
+def test_talks_whose_time_is_over_need_not_have_failed() -> None:
+    """§2.4: either side may escalate after ten working days."""
+    held = request(S.CONSULTING, talks=())
+    after = steps.escalate(held, CITY, at=AT, by=PROVIDER, reasons="no answer", time_over=True)
+    assert after.state is S.ESCALATED
+
+
+def test_a_complaint_goes_to_its_body_at_once() -> None:
+    """R-092: 002 knows no talks before it; what was opened instead of an answer are talks."""
+    how: dict[str, Any] = {"at": AT, "by": CONSUMER, "reasons": "no"}
+    after = steps.escalate(request(S.COMPLAINT, talks=()), HAINAN, **how)
+    assert after.hops[-1].body == "authority"
+    with pytest.raises(Refused):
+        steps.escalate(request(S.CONSULTING, talks=()), HAINAN, **how)
+
+
+@pytest.mark.parametrize("how", [MOA, ACADEMY, HAINAN])
+def test_where_the_consumer_raises_cases_the_provider_does_not(how: RequestRules) -> None:
+    """R-092, `escalation.raised_by`."""
+    with pytest.raises(Forbidden):
+        steps.escalate(request(S.CONSULTING), how, at=AT, by=PROVIDER, reasons="no")
+
+
+def test_a_chain_without_a_body_leads_nowhere() -> None:
+    """R-092."""
+    with pytest.raises(Refused) as refused:
+        steps.escalate(request(S.CONSULTING), replace(CITY, chain=()), at=AT, reasons="no")
+    assert refused.value.code == "NO_ESCALATION"
+
+
+def test_each_hop_keeps_body_reasons_papers_decision_and_date() -> None:
+    """R-092."""
+    held = steps.escalate(
+        request(S.COMPLAINT), HAINAN, at=AT, by=CONSUMER, reasons="refused", papers=("sha256:1",)
+    )
+    held = steps.pass_on(held, HAINAN, at=AT + DAY, reasons="too far", papers=("sha256:2",))
+    with pytest.raises(Refused) as refused:
+        steps.pass_on(held, HAINAN, at=AT, reasons="too far")
+    assert refused.value.code == "LAST_HOP"
+    after = steps.decide_escalation(held, None, at=AT + 2 * DAY, note="no duty")
+    assert after.state is S.DENIED_FINAL
+    assert after.hops == (
+        Hop(
+            body="authority",
+            at=AT,
+            by=CONSUMER,
+            reasons="refused",
+            papers=("sha256:1",),
+            decided_at=AT + DAY,
+            outcome="passed on",
+        ),
+        Hop(
+            body="steering",
+            at=AT + DAY,
+            reasons="too far",
+            papers=("sha256:2",),
+            decided_at=AT + 2 * DAY,
+            outcome="denied",
+            note="no duty",
+        ),
+    )
+
+
+def test_what_a_conference_decides_has_a_document_number() -> None:
+    """R-100, S-05."""
+    outside = Hop(body="interministerial_conference", at=AT, reasons="no agreement")
+    held = request(S.ESCALATED, hops=(outside,))
+    for decided in (None, decision(document=" ")):
+        with pytest.raises(Refused) as refused:
+            steps.decide_escalation(held, decided, at=AT)
+        assert refused.value.code == "DOCUMENT_REQUIRED"
+    granted = steps.decide_escalation(held, decision(), at=AT)
+    assert granted.decision is not None
+    assert (granted.decision.basis, granted.hops[-1].document) == (Basis.OUTSIDE, "2019-7")
+    denied = steps.decide_escalation(held, None, at=AT, document="2019-8")
+    assert (denied.state, denied.hops[-1].document) == (S.DENIED_FINAL, "2019-8")
+
+
+@pytest.mark.parametrize("basis", Basis)
+def test_nobody_chooses_what_a_grant_rests_on(basis: Basis) -> None:
+    """R-091, R-099: what rests on talks may hold not-shared items, an approval may not."""
+    given = decision(basis=basis)
+    approved = steps.approve(request(S.PENDING), given).decision
+    escalated = steps.decide_escalation(request(S.ESCALATED), given, at=AT).decision
+    assert approved is not None
+    assert escalated is not None
+    assert (approved.basis, escalated.basis) == (Basis.PROVIDER, Basis.ESCALATION)
+
+
+# --- the outside ----------------------------------------------------------------------------------
+
+
+def test_a_rejection_before_the_request_leaves_needs_a_reason() -> None:
+    """R-095, §6.2."""
+    with pytest.raises(Refused) as refused:
+        steps.pre_review(request(S.PRE_REVIEW), passed=False)
+    assert refused.value.code == "REASON_REQUIRED"
+    after = steps.pre_review(request(S.PRE_REVIEW), passed=False, reason="no duty", at=AT)
+    assert after.refusals == (Refusal(text="no duty", at=AT),)
+
+
+@pytest.mark.parametrize(
+    ("granted", "refused_with"),
+    [(None, None), (decision(document=""), None), (None, refusal(document=" "))],
+)
+def test_an_outside_decision_has_a_document_number(granted: Any, refused_with: Any) -> None:
+    """R-100."""
+    with pytest.raises(Refused) as refused:
+        steps.record_outside_decision(request(S.FORWARDED), granted, refused_with)
+    assert refused.value.code == "DOCUMENT_REQUIRED"
+
+
+def test_an_outside_decision_drives_the_request() -> None:
+    """R-095, R-100."""
+    held = request(S.FORWARDED)
+    granted = steps.record_outside_decision(held, decision(), None)
+    assert granted.decision is not None
+    assert (granted.state, granted.decision.basis) == (S.AUTHORISED, Basis.OUTSIDE)
+    assert steps.record_outside_decision(held, None, refusal()).state is S.REFUSED
+
+
+# --- activation -----------------------------------------------------------------------------------
+
+
+def test_a_demanded_agreement_is_signed_before_activation() -> None:
+    """R-097, S-03."""
+    held = steps.demand_agreement(request(S.AUTHORISED), HAINAN, agreement="a-1")
+    with pytest.raises(Refused) as refused:
+        steps.activate(held, grant="g-1", agreement_signed=False, at=AT)
+    assert refused.value.code == "AGREEMENT_REQUIRED"
+    after = steps.activate(held, grant="g-1", agreement_signed=True, at=AT)
+    assert (after.state, after.grant, after.activated_at) == (S.FULFILLED, "g-1", AT)
+    with pytest.raises(StateConflict, match="a-1"):
+        steps.demand_agreement(held, HAINAN, agreement="a-2")
+
+
+def test_where_the_profile_knows_no_agreements_none_holds_activation_back() -> None:
+    """R-097."""
+    with pytest.raises(Refused) as refused:
+        steps.demand_agreement(request(S.AUTHORISED), MOA, agreement="a-1")
+    assert refused.value.code == "AGREEMENT_NOT_IN_PROFILE"
+    after = steps.activate(request(S.AUTHORISED), grant="g-1", agreement_signed=False, at=AT)
+    assert after.state is S.FULFILLED
+
+
+# --- applying again -------------------------------------------------------------------------------
+
+
+def test_the_same_request_again_is_linked_to_the_newest_that_was_refused() -> None:
+    """§2.4: re-application after refusal."""
+    old = request(S.REFUSED, id="r-0")
+    newer = request(S.DENIED_FINAL, id="r-01", created_at=AT + DAY)
+    pending = request(S.PENDING, id="r-02", created_at=AT + 2 * DAY)
+    others = request(S.REFUSED, id="r-03", consumer="tax", created_at=AT + 3 * DAY)
+    turned = replace(ASK, items=ASK.items[::-1], valid_until=AT.date())
+    again = steps.link_to_refused(request(ask=turned), [old, newer, pending, others])
+    assert again.linked_to == "r-01"
+
+
+@pytest.mark.parametrize(
+    "change", [{"items": ("kind",)}, {"duty": "audits"}, {"row_filter": "kind == 'void'"}]
+)
+def test_changed_content_is_a_new_case(change: dict[str, Any]) -> None:
+    """§2.4."""
+    changed = request(ask=replace(ASK, **change), linked_to="r-0")
+    assert steps.link_to_refused(changed, [request(S.REFUSED, id="r-0")]).linked_to is None
+
+
+def test_require_names_the_state() -> None:
+    with pytest.raises(StateConflict, match="PENDING"):
+        steps.require(request(S.PENDING), S.ESCALATED)
