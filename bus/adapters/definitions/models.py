@@ -11,11 +11,19 @@ from typing import Annotated, TypeAlias
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from bus.domain import items as item_types
-from bus.domain.entry import CatalogEntry, Category, DeliveryMode
+from bus.domain.entry import CatalogEntry, Category, DeliveryMode, Origin
 from bus.domain.grant import Grant
 from bus.domain.items import DataItem, ItemType
 from bus.domain.organisation import Level, Organisation, Zone
-from bus.domain.share import ItemGroup, LegalBasis, Purpose, Scope, ShareClass, ShareRule
+from bus.domain.share import (
+    ItemGroup,
+    ItemKind,
+    LegalBasis,
+    Purpose,
+    Scope,
+    ShareClass,
+    ShareRule,
+)
 from bus.domain.view import Treatment
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -76,6 +84,7 @@ class LegalBasisModel(_Model):
     type: Text
     citation: Text
     article: Text
+    reason: str = ""
 
 
 class ShareRuleModel(_Model):
@@ -92,7 +101,10 @@ class ShareRuleModel(_Model):
         basis = None
         if self.legal_basis is not None:
             basis = LegalBasis(
-                self.legal_basis.type, self.legal_basis.citation, self.legal_basis.article
+                self.legal_basis.type,
+                self.legal_basis.citation,
+                self.legal_basis.article,
+                self.legal_basis.reason,
             )
         return ShareRule(
             share_class=self.share_class,
@@ -108,6 +120,7 @@ class GroupModel(_Model):
 
     titles: Titles
     share: dict[Annotated[Scope, _ENUM], ShareRuleModel]
+    kind: Annotated[ItemKind, _ENUM] = ItemKind.BASE
 
 
 class DecimalModel(_Model):
@@ -194,6 +207,9 @@ class ResourceFile(_Model):
     delivery_modes: list[Annotated[DeliveryMode, _ENUM]]
     generation: int = 1
     partitions: int = 1
+    origin: Annotated[Origin, _ENUM] = Origin.OWN
+    base_library: Text | None = None
+    controlled_parameters: list[Text] = []
     groups: dict[str, GroupModel]
     items: list[ItemModel]
 
@@ -219,10 +235,14 @@ class ResourceFile(_Model):
                     title_zh=group.titles.zh,
                     title_en=group.titles.en,
                     rules={scope: rule.rule() for scope, rule in group.share.items()},
+                    kind=group.kind,
                 )
                 for name, group in self.groups.items()
             ),
             items=tuple(item.item() for item in self.items),
+            origin=self.origin,
+            base_library=self.base_library,
+            controlled_parameters=tuple(self.controlled_parameters),
         )
 
 

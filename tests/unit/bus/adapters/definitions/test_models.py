@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.adapters.definitions.models import GrantFile, ItemModel, OrganisationsFile, ResourceFile
-from bus.domain.entry import Category, DeliveryMode
+from bus.domain.entry import Category, DeliveryMode, Origin
 from bus.domain.grant import Grant
 from bus.domain.items import (
     ArrayType,
@@ -25,7 +25,7 @@ from bus.domain.items import (
     Scalar,
 )
 from bus.domain.organisation import Level, Zone
-from bus.domain.share import LegalBasis, Purpose, Scope, ShareClass, ShareRule
+from bus.domain.share import ItemKind, LegalBasis, Purpose, Scope, ShareClass, ShareRule
 from bus.domain.view import Treatment
 from tests import builders
 
@@ -127,7 +127,7 @@ def test_an_organisation_has_what_is_written_of_it() -> None:
 
 
 def test_an_entry_has_what_is_written_of_it() -> None:
-    """R-020: the core metadata of an entry; R-051, R-060: class by scope and item group."""
+    """R-020: the core metadata of an entry; R-051, R-060: class by scope and group; R-039."""
     written = yaml.safe_load("""
         resource: households
         titles: {zh: 家庭, en: Households}
@@ -140,12 +140,16 @@ def test_an_entry_has_what_is_written_of_it() -> None:
         delivery_modes: [front-end, kafka]
         generation: 3
         partitions: 8
+        origin: delegated
+        base_library: population
+        controlled_parameters: [holder_key]
         groups:
           base:
             titles: {zh: 基础信息项, en: Base items}
             share: {internal: {class: UNCONDITIONAL}}
           income:
             titles: {zh: 业务信息项, en: Business items}
+            kind: business
             share:
               internal:
                 class: CONDITIONAL
@@ -154,7 +158,8 @@ def test_an_entry_has_what_is_written_of_it() -> None:
                 purposes: [WORK_REFERENCE]
               external:
                 class: NOT_SHARED
-                legal_basis: {type: LAW, citation: Statistics Law, article: "9"}
+                legal_basis:
+                  {type: LAW, citation: Statistics Law, article: "9", reason: privacy}
         items:
           - {name: id, titles: {zh: 号, en: Number}, type: string, key: true, group: base}
     """)
@@ -181,9 +186,12 @@ def test_an_entry_has_what_is_written_of_it() -> None:
         ),
         Scope.EXTERNAL: ShareRule(
             share_class=ShareClass.NOT_SHARED,
-            legal_basis=LegalBasis("LAW", "Statistics Law", "9"),
+            legal_basis=LegalBasis("LAW", "Statistics Law", "9", "privacy"),
         ),
     }
+    assert [group.kind for group in entry.groups] == [ItemKind.BASE, ItemKind.BUSINESS]
+    assert (entry.origin, entry.base_library) == (Origin.DELEGATED, "population")
+    assert entry.controlled_parameters == ("holder_key",)
     assert [item.name for item in entry.key_items] == ["id"]
 
 
