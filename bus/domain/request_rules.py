@@ -23,7 +23,6 @@ TALKS = frozenset({Hop.CONSULTATION, Hop.THREE_WAY_CONSULTATION, Hop.THREE_PARTY
 #: Bodies that decide outside the system: their decisions have a document number (R-100).
 OUTSIDE_BODIES = frozenset({Hop.INTERMINISTERIAL_CONFERENCE})
 _ANYBODY = "any"
-_NO_LEAP_YEAR = dt.date(2025, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +66,6 @@ class RequestRules:
     special_regimes: frozenset[str]
     grant_period: Period
     """How long a grant lasts if nobody says otherwise (§2.4)."""
-
-    @property
-    def grant_days(self) -> int:
-        """At least so many days; `grant_ends` is exact."""
-        return (self.grant_ends(_NO_LEAP_YEAR) - _NO_LEAP_YEAR).days
 
     def grant_ends(self, valid_from: dt.date) -> dt.date:
         """Return the last day of a grant of which nobody says when it ends (§2.4)."""

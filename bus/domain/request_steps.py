@@ -208,14 +208,14 @@ def clock_runs(request: ShareRequest, rules: RequestRules) -> bool:
     return request.state in UNDECIDED or supplying
 
 
-def mark_overdue(request: ShareRequest, *, now: dt.datetime | None = None) -> ShareRequest:
+def mark_overdue(request: ShareRequest, *, now: dt.datetime) -> ShareRequest:
     """
     Note that the due time is over; the request stays decidable.
 
-    With `now`, a due time that was moved since (R-083) and is not over is refused.
+    A due time that was moved since (R-083) and is not over `now` is refused.
     """
     state = _move(request, "mark_overdue")
-    if request.due is None or (now is not None and not is_over(request.due, now)):
+    if request.due is None or not is_over(request.due, now):
         raise StateConflict(f"share request {request.id} is {request.state}, and not late")
     return replace(request, state=state)
 
@@ -352,9 +352,7 @@ def open_consultation(request: ShareRequest, *, at: dt.datetime) -> ShareRequest
     return replace(request, state=state, talks_since=at)
 
 
-def appeal(
-    request: ShareRequest, rules: RequestRules, *, at: dt.datetime | None = None
-) -> ShareRequest:
+def appeal(request: ShareRequest, rules: RequestRules, *, at: dt.datetime) -> ShareRequest:
     """Go on after a refusal, where the profile sends it; the time for talks begins `at`."""
     _require(request, "appeal")
     if request.share_class in rules.unheard:
@@ -397,7 +395,7 @@ def escalate(
     rules: RequestRules,
     *,
     at: dt.datetime,
-    by: str = "",
+    by: str,
     reasons: str,
     papers: tuple[str, ...] = (),
     time_over: bool = False,
@@ -405,8 +403,8 @@ def escalate(
     """
     Put the request before the first body of the chain, once talks have failed (R-092).
 
-    `by`: the party that wants it, if it is one that does. `time_over`: the talks had the time that
-    the profile gives them (`escalate_after_wd` since `talks_since`): silence cannot block (§2.4).
+    `by`: the organisation that wants it. `time_over`: the talks had the time that the profile
+    gives them (`escalate_after_wd` since `talks_since`): silence cannot block (§2.4).
     """
     state = _move(request, "escalate")
     if rules.consumer_raises and by == request.provider:

@@ -474,7 +474,9 @@ def test_where_the_consumer_raises_cases_the_provider_does_not(how: RequestRules
 def test_a_chain_without_a_body_leads_nowhere() -> None:
     """R-092."""
     with pytest.raises(Refused) as refused:
-        steps.escalate(request(S.CONSULTING), replace(CITY, chain=()), at=AT, reasons="no")
+        steps.escalate(
+            request(S.CONSULTING), replace(CITY, chain=()), at=AT, by=CONSUMER, reasons="no"
+        )
     assert refused.value.code == "NO_ESCALATION"
 
 
