@@ -22,6 +22,7 @@ from bus.bootstrap.audit import audit_key_path
 from bus.bootstrap.catalog import catalog
 from bus.bootstrap.connections import kafka_connection, postgres_settings
 from bus.bootstrap.control_services import control_plane
+from bus.bootstrap.identity import identity
 from bus.control.app import make_app
 from bus.control.background import Background, Repeated
 from bus.control.rate_limits import Rate, RateLimits
@@ -58,7 +59,7 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
     codec = AvroEventCodec()
     clock = clock or SystemClock()
     readers = KafkaLogReaders(connection, group=f"{CONTROL}.reader")
-    with catalog(settings) as parts:
+    with catalog(settings) as parts, identity(settings, parts.postgres, clock) as who:
         answers = PostgresKeptAnswers(parts.postgres)
         relay = Relay(
             outbox=PostgresOutbox(parts.postgres),
@@ -108,6 +109,7 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
             incompatibilities=incompatibilities,
             answers=answers,
             limits=_limits(settings),
+            identity=who,
             not_ready=background.not_ready,
             services=plane.services,
         )
