@@ -66,22 +66,22 @@ class Scheduler(Generic[T]):
             taken: Deadline | None = None
             try:
                 with self._transactions() as transaction:
-                    for taken in transaction.deadlines.take_due(now, 1):
-                        self._handler(taken)(transaction, taken)
-                        transaction.deadlines.fired(taken, now)
+                    due = transaction.deadlines.take_due(now, 1)
+                    if not due:
+                        metrics.DEADLINES_FAILING.set(transaction.deadlines.failing())
+                        break
+                    taken = due[0]
+                    self._handler(taken)(transaction, taken)
+                    transaction.deadlines.fired(taken, now)
             except Exception as error:
                 # A fault of ours in one handler must not hold up what others have to do.
                 if taken is None:
                     raise
                 self._put_off(taken, error)
-                continue
-            if taken is None:
-                break
-            fired += 1
-            metrics.DEADLINES_FIRED.labels(taken.kind).inc()
-            log.info("deadline fired", kind=taken.kind, subject=taken.subject)
-        with self._transactions() as transaction:
-            metrics.DEADLINES_FAILING.set(transaction.deadlines.failing())
+            else:
+                fired += 1
+                metrics.DEADLINES_FIRED.labels(taken.kind).inc()
+                log.info("deadline fired", kind=taken.kind, subject=taken.subject)
         return fired
 
     def _handler(self, deadline: Deadline) -> Callable[[T, Deadline], None]:
