@@ -135,6 +135,17 @@ def test_a_grant_is_narrowed_where_something_is_left() -> None:
     )
 
 
+def test_without_its_key_items_a_grant_delivers_nothing() -> None:
+    """R-063: a record cannot be identified without its key, so the rest stops with it."""
+    (step,) = effect_on_grant(DIRECT, entry(ON_CONDITION, FREE), NO_GRACE)
+
+    assert (step.action, step.lost, step.treatments) == (
+        GrantAction.SUSPEND,
+        frozenset({"code", "name"}),
+        {},
+    )
+
+
 def test_items_with_different_grace_go_one_after_the_other() -> None:
     """R-063: income is not shared at once; the rest stays until its grace ends."""
     steps = effect_on_grant(DIRECT, entry(ON_CONDITION, CLOSED), TEN_DAYS)

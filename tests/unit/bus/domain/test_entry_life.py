@@ -252,6 +252,16 @@ def test_an_approver_waits_for_the_application_too() -> None:
     assert refused.value.code == "APPLICATION_UNDECIDED"
 
 
+def test_who_rejects_an_application_may_return_the_draft_where_another_approves() -> None:
+    """R-031, R-054: the two bodies differ."""
+    both = replace(MINISTRY, approver=Role.STEERING)
+    rejected = decided(approved(applied(), both), ApplicationDecision.REJECTED)
+
+    for by in (OFFICE, STEERING):
+        returned = entry_life.return_to_draft(rejected, both, reason="share it", by=by)
+        assert returned.state is EntryState.DRAFT
+
+
 def test_a_rejected_application_returns_the_draft_and_a_new_one_is_needed() -> None:
     """R-054: stored with its decision."""
     rejected = decided(approved(applied(), MINISTRY), ApplicationDecision.REJECTED)
