@@ -13,7 +13,8 @@ _SECONDS = 20.0
 class KafkaCheckpointPublisher:
     """See `bus.ports.audit.CheckpointPublisher`."""
 
-    def __init__(self, connection: KafkaConnection) -> None:
+    def __init__(self, connection: KafkaConnection, *, topic: str = AUDIT_CHECKPOINT_TOPIC) -> None:
+        self._topic = topic
         self._producer = Producer(
             connection.client(
                 enable_idempotence=True, acks="all", delivery_timeout_ms=int(_SECONDS * 1000)
@@ -22,19 +23,18 @@ class KafkaCheckpointPublisher:
         )
 
     def publish(self, checkpoint: bytes) -> None:
-        answers: list[KafkaError | None] = []
+        answers: list[str] = []
 
         def note(error: KafkaError | None, _: Message) -> None:
-            answers.append(error)
+            # The error is the client's own memory: it cannot be asked when the call is over.
+            answers.append("" if error is None else f"{error.name()}: {error.str()}")
 
         try:
-            self._producer.produce(
-                AUDIT_CHECKPOINT_TOPIC, checkpoint, partition=0, on_delivery=note
-            )
+            self._producer.produce(self._topic, checkpoint, partition=0, on_delivery=note)
             # A little more than the time after which the client itself gives up.
             self._producer.flush(_SECONDS + 1)
         except (KafkaException, BufferError) as error:
             raise BrokerUnavailable(f"a checkpoint could not be published: {error}") from error
-        if answers != [None]:
-            reason = answers[0].str() if answers and answers[0] else "no answer in time"
+        if answers != [""]:
+            reason = answers[0] if answers else "no answer in time"
             raise BrokerUnavailable(f"a checkpoint could not be published: {reason}")
