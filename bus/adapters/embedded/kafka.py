@@ -52,7 +52,7 @@ class KafkaNode:
         self._log4j.write_text(_LOG4J.format(folder=self.folder / "logs"), encoding="utf-8")
         if (self._data / "meta.properties").exists():
             return
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = new_cluster_id()
         # The password reaches the tool in its arguments, the only way it has; the process lives for
         # two seconds and the account it creates is replaced by no other path.
         result = subprocess.run(  # noqa: S603 (the command is ours)
@@ -176,6 +176,13 @@ rootLogger.appenderRef.file.ref = file
 logger.server.name = kafka.server.KafkaRaftServer
 logger.server.level = info
 """
+
+
+def new_cluster_id() -> str:
+    """Return a random id in Kafka's form, which the storage tool does not take for an option."""
+    while (text := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
 
 
 def _without_secrets(said: str) -> str:
