@@ -156,6 +156,12 @@ AUDIT_UNSIGNED_SECONDS = Gauge(
     "How long this process has seen the oldest of these rows wait for a checkpoint.",
     registry=None,
 )
+THREAD_FAULTS = Counter(
+    "onesource_control_thread_faults_total",
+    "Times that a thread beside HTTP ended by a fault and was started again, by which it is.",
+    ("kind",),
+    registry=None,
+)
 HTTP_REQUESTS = Counter(
     "onesource_http_requests_total",
     "Requests answered, by route and status.",
@@ -232,6 +238,7 @@ CONTROL_REGISTRY = _registry(
     RELAY_RECORDS,
     RELAY_PENDING,
     RELAY_LEADER,
+    THREAD_FAULTS,
     AUDIT_ROWS,
     AUDIT_UNSIGNED_ROWS,
     AUDIT_UNSIGNED_SECONDS,

@@ -1,13 +1,15 @@
 """The threads of the control process that are not HTTP."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
-from bus.errors import BusError, TransientError
+from bus import metrics
+from bus.errors import ConfigError, TransientError
 from bus.services import audit_checkpoints, housekeeping
 from bus.services.audit_checkpoints import AuditCheckpoints
 from bus.services.fill_watch import FillWatch
@@ -19,6 +21,10 @@ log = structlog.get_logger(__name__)
 _WATCH_SECONDS = 0.1
 _PAUSE_AFTER_FAILURE_SECONDS = 2.0
 _JOIN_SECONDS = 10.0
+#: How long a thread that ended by a fault stays away: longer each time, unless it ran for a while.
+_FIRST_RESTART_SECONDS = 1.0
+_LONGEST_RESTART_SECONDS = 60.0
+_RECOVERED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +83,33 @@ class Background:
         return None
 
     def _guard(self, name: str, run: Callable[[], None]) -> None:
-        try:
-            run()
-        except BusError as error:
-            # An error that no retry helps: the process stays up to say so on /readyz.
-            log.exception("thread ended", thread=name, code=error.code)
-            self._failed[name] = str(error)
-        except Exception:
-            # A fault of ours must not leave a process that says that all is well.
-            log.exception("thread ended", thread=name)
-            self._failed[name] = "ended by a fault; the log says which"
+        """Run until the end is asked for; after a fault of ours again, a little later each time."""
+        pause = _FIRST_RESTART_SECONDS
+        while not self._ended.is_set():
+            started = time.monotonic()
+            try:
+                run()
+            except ConfigError as error:
+                # An error that no retry helps: the process stays up to say so on /readyz.
+                log.exception("thread ended", thread=name, code=error.code)
+                self._failed[name] = str(error)
+                return
+            except Exception:
+                # What fails once may go well the next time; meanwhile /readyz says that it failed.
+                if time.monotonic() - started >= _RECOVERED_SECONDS:
+                    pause = _FIRST_RESTART_SECONDS
+                log.exception("thread ended", thread=name, restart_in=pause)
+                metrics.THREAD_FAULTS.labels(name).inc()
+                self._failed[name] = "ended by a fault; the log says which. It is started again"
+                self._ended.wait(pause)
+                pause = min(2 * pause, _LONGEST_RESTART_SECONDS)
 
     def _run_relay(self) -> None:
-        self._relay.run(ended=self._ended.is_set, pause=self._ended.wait)
+        self._relay.run(
+            ended=self._ended.is_set,
+            pause=self._ended.wait,
+            went_well=partial(self._failed.pop, "relay", None),
+        )
 
     def _run_watch(self) -> None:
         watch: FillWatch | None = None

@@ -68,9 +68,15 @@ class Relay:
         """Whether this replica relays."""
         return self._writer is not None
 
-    def run(self, *, ended: Callable[[], bool], pause: Callable[[float], object]) -> None:
+    def run(
+        self,
+        *,
+        ended: Callable[[], bool],
+        pause: Callable[[float], object],
+        went_well: Callable[[], object] = lambda: None,
+    ) -> None:
         """
-        Relay until `ended`, or wait to become the one that does.
+        Relay until `ended`, or wait to become the one that does; say when a step `went_well`.
 
         Raise `ConfigError` if no waiting helps; another replica may lead then.
         """
@@ -83,6 +89,7 @@ class Relay:
                     self._resign()
                     pause(_PAUSE_AFTER_FAILURE_SECONDS)
                 else:
+                    went_well()
                     pause(POLL_SECONDS)
         finally:
             self._resign()

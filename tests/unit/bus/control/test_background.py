@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from typing_extensions import override
 
+from bus import metrics
 from bus.adapters.memory.audit_log import MemoryAudit
 from bus.adapters.memory.catalog_store import MemoryCatalogStore
 from bus.adapters.memory.idempotency import MemoryKeptAnswers
@@ -215,3 +216,22 @@ def test_a_fault_of_ours_does_not_leave_a_process_that_calls_itself_ready(
 
     wait_until(lambda: "ended by a fault" in control.reason(), "it says so")
     assert "'a fault'" not in control.reason()
+
+
+def test_a_thread_that_ended_by_a_fault_is_started_again(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that passes must not stop the policy until somebody restarts the process."""
+    monkeypatch.setattr(module, "_FIRST_RESTART_SECONDS", 0.01)
+    faults = {name: metrics.THREAD_FAULTS.labels(name)._value.get() for name in THREADS}
+    outbox = control.plane.outbox
+    monkeypatch.setattr(control.background._relay, "_outbox", None)
+    control.background.start()
+    wait_until(lambda: "relay: ended by a fault" in control.reason(), "it says so")
+
+    monkeypatch.setattr(control.background._relay, "_outbox", outbox)
+
+    wait_until(lambda: control.plane.outbox.pending_versions() == 0, "all is published")
+    wait_until(lambda: control.background.not_ready() is None, "it is ready")
+    assert metrics.THREAD_FAULTS.labels("relay")._value.get() > faults["relay"]
+    assert running() == THREADS
