@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -27,6 +27,7 @@ from bus.control.bodies import CheckBodies
 from bus.control.control_services import ControlServices
 from bus.control.idempotency import KeepAnswers, Replayed, answer_replayed
 from bus.control.identity import IdentityParts
+from bus.control.openapi import describe
 from bus.control.problems import (
     Problem,
     RegistryRefusal,
@@ -40,6 +41,7 @@ from bus.control.problems import (
     problem,
 )
 from bus.control.rate_limits import RateLimits
+from bus.control.reference_page import CONTENT_SECURITY_POLICY, reference_page
 from bus.errors import BusError
 from bus.ports import CatalogReader, SchemaRegistry
 from bus.ports.idempotency import KeptAnswers
@@ -95,6 +97,19 @@ def make_app(
         app.state.services = services
         for each in (registration_routes, entry_routes, request_routes, grant_routes):
             app.include_router(each.router)
+
+    describe(app)
+
+    @app.get("/docs", include_in_schema=False)
+    def reference() -> Response:
+        return HTMLResponse(
+            reference_page(app.openapi()),
+            headers={
+                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+                "X-Content-Type-Options": "nosniff",
+                "Referrer-Policy": "no-referrer",
+            },
+        )
 
     @app.get("/metrics", include_in_schema=False)
     def metrics_page() -> Response:

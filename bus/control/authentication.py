@@ -5,6 +5,8 @@ import binascii
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.openapi.models import HTTPBase
+from fastapi.security.base import SecurityBase
 
 from bus.control.problems import Unauthorised
 from bus.domain.principal import Principal, PrincipalKind
@@ -43,9 +45,22 @@ def _credentials(header: str | None) -> tuple[str, str]:
     return name, password
 
 
-def _caller(request: Request) -> Principal:
+class _Login(SecurityBase):
+    """Shows in the OpenAPI document how to log in."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBase(
+            scheme="basic", description="the name and the password of a Kafka principal"
+        )
+        self.scheme_name = "principal"
+
+    async def __call__(self, request: Request) -> str | None:
+        return request.headers.get("authorization")
+
+
+def _caller(request: Request, header: Annotated[str | None, Depends(_Login())]) -> Principal:
     authentication: Authentication = request.app.state.authentication
-    return authentication.principal(request.headers.get("authorization"))
+    return authentication.principal(header)
 
 
 #: A parameter of this type makes a route ask for credentials.

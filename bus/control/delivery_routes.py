@@ -16,7 +16,12 @@ from bus.domain.topics import REPLAY_WINDOW_DAYS
 from bus.errors import NotFound
 from bus.ports import CatalogReader, Delivery, Publication
 
-router = APIRouter(prefix="/v1", tags=["delivery"], dependencies=[limit_principal])
+router = APIRouter(
+    prefix="/v1",
+    tags=["delivery"],
+    dependencies=[limit_principal],
+    responses={304: {"description": "The caller has it already."}},
+)
 
 
 @router.get("/subscriptions/{subscription}")

@@ -2,8 +2,7 @@
 What every route of our own resources shares.
 
 `APIRouter(prefix="/v1/…", route_class=EdgeRoute)` is for routes that ask for a token: each gets the
-account's rate limit, each POST its `Idempotency-Key`, and the document the problems that any
-operation may answer with.
+account's rate limit, and each POST its `Idempotency-Key`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from fastapi.routing import APIRoute
 
 from bus.control.idempotency import claim_key
 from bus.control.rate_limits import limit_account
-from bus.control.responses import common_problems
 
 
 class EdgeRoute(APIRoute):
@@ -26,7 +24,6 @@ class EdgeRoute(APIRoute):
         endpoint: Callable[..., Any],
         *,
         dependencies: Sequence[params.Depends] | None = None,
-        responses: dict[int | str, dict[str, Any]] | None = None,
         methods: set[str] | list[str] | None = None,
         **options: Any,  # noqa: ANN401 (what FastAPI hands on)
     ) -> None:
@@ -37,7 +34,6 @@ class EdgeRoute(APIRoute):
             path,
             endpoint,
             dependencies=[*(dependencies or ()), *shared],
-            responses={**common_problems(methods or ()), **(responses or {})},
             methods=methods,
             **options,
         )

@@ -9,17 +9,31 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from bus.control.authentication import Caller, sees_everything
 from bus.control.problems import REGISTRY_MEDIA_TYPE, RegistryRefusal
 from bus.control.rate_limits import limit_principal
+from bus.control.responses import registry_problems
 from bus.domain.principal import Principal
 from bus.errors import ContractError
 from bus.ports import CatalogReader, SchemaRegistry, SubjectVersion
 from bus.services.catalog_changes import Incompatibilities
 
-router = APIRouter(tags=["schema registry"], dependencies=[limit_principal])
+
+class _RegistryAnswer(JSONResponse):
+    """What the document says that answers are."""
+
+    media_type = REGISTRY_MEDIA_TYPE
+
+
+router = APIRouter(
+    tags=["schema registry"],
+    dependencies=[limit_principal],
+    default_response_class=_RegistryAnswer,
+    responses=registry_problems(),
+)
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
 MAX_SCHEMA_CHARACTERS = 1 << 20

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from bus.control.problems import PROBLEM_MEDIA_TYPE
+from bus.control.problems import PROBLEM_MEDIA_TYPE, REGISTRY_MEDIA_TYPE
 
 #: What any operation may answer with, by status: shown in the document and on the reference page.
 _MEANINGS = {
@@ -23,7 +23,6 @@ _MEANINGS = {
 }
 _ALWAYS = (401, 403, 404, 422, 429, 500, 503)
 _WITH_BODY = (400, 408, 409, 413)
-_EDITS = (412, 428)
 _RETRIED = (429, 503)
 
 PROBLEM_SCHEMA: dict[str, Any] = {
@@ -43,15 +42,27 @@ PROBLEM_SCHEMA: dict[str, Any] = {
     },
 }
 
+REGISTRY_REFUSAL_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error_code", "message"],
+    "properties": {"error_code": {"type": "integer"}, "message": {"type": "string"}},
+}
+
 
 def common_problems(methods: Collection[str]) -> dict[int | str, dict[str, Any]]:
     """Return the problems that any operation with these methods may answer with."""
     statuses = list(_ALWAYS)
     if not {"GET", "HEAD"}.issuperset(methods):
         statuses += _WITH_BODY
-    if {"PUT", "PATCH", "DELETE"}.intersection(methods):
-        statuses += _EDITS
     return {status: problem_response(status) for status in sorted(statuses)}
+
+
+def registry_problems() -> dict[int | str, dict[str, Any]]:
+    """Return the problems of the schema registry: some of them in the form of Confluent's API."""
+    described = common_problems(["GET", "POST"])
+    for status in (404, 409, 422):
+        described[status]["content"][REGISTRY_MEDIA_TYPE] = {"schema": REGISTRY_REFUSAL_SCHEMA}
+    return described
 
 
 def problem_response(status: int, meaning: str | None = None) -> dict[str, Any]:
