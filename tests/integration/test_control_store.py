@@ -1,10 +1,12 @@
 """What only the real database can show of the control plane's store."""
 
 import threading
+import time
 
 import psycopg
 import pytest
 
+from bus.adapters.postgres import pool
 from bus.adapters.postgres.catalog_store import PostgresCatalogStore
 from bus.adapters.postgres.migrate import upgrade
 from bus.adapters.postgres.pool import Postgres
@@ -67,4 +69,25 @@ def test_a_database_that_is_away_is_said_so() -> None:
     with pytest.raises(StoreUnavailable):
         postgres.transaction().__enter__()
 
+    postgres.close()
+
+
+def test_a_transaction_that_idled_for_too_long_is_a_database_that_is_away(
+    platform: LivePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka may keep a change waiting for longer than Postgres does: it is made again later."""
+    monkeypatch.setattr(pool, "_OPTIONS", "-c idle_in_transaction_session_timeout=200ms")
+    postgres = Postgres(platform.new_control_database())
+
+    def idle() -> None:
+        with postgres.transaction() as connection:
+            connection.execute("SELECT 1")
+            time.sleep(0.5)
+            connection.execute("SELECT 1")
+
+    with pytest.raises(StoreUnavailable):
+        idle()
+
+    with postgres.transaction() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
     postgres.close()

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Sequence
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
-from bus.adapters.postgres.pool import Postgres
+from bus.adapters.postgres.pool import LIVELINESS, Postgres
 from bus.adapters.postgres.statements import statements
 from bus.errors import StoreUnavailable
 from bus.ports import OutboxRow
@@ -60,7 +61,7 @@ class PostgresRelayLock:
     """
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+        self._dsn = make_conninfo(dsn, **LIVELINESS)
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._acquired = False
         self._guard = threading.Lock()

@@ -10,9 +10,26 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from bus.errors import StoreUnavailable
 
 _CONNECT_SECONDS = 5
+#: What was sent and is not acknowledged for so long makes the connection a lost one.
+_UNACKNOWLEDGED_MILLISECONDS = 10_000
+#: How a connection notices that nobody is at its other end.
+LIVELINESS: dict[str, int] = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "tcp_user_timeout": _UNACKNOWLEDGED_MILLISECONDS,
+}
 _WAIT_SECONDS = 10.0
 #: No statement of ours takes long; one that does must not hold the control plane's lock for ever.
 _OPTIONS = "-c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s"
+
+#: What is raised when a connection is lost, or there is none. One that Postgres has ended because
+#: its transaction was idle for too long (Kafka was waited for in the middle of it) is no
+#: OperationalError to psycopg, but an InternalError.
+_LOST = (
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+    PoolTimeout,
+)
 
 
 class Postgres:
@@ -24,7 +41,7 @@ class Postgres:
             min_size=1,
             max_size=most,
             timeout=_WAIT_SECONDS,
-            kwargs={"options": _OPTIONS, "connect_timeout": _CONNECT_SECONDS},
+            kwargs={"options": _OPTIONS, **LIVELINESS},
             check=ConnectionPool.check_connection,
             open=False,
         )
@@ -40,7 +57,7 @@ class Postgres:
         try:
             with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except _LOST as error:
             raise StoreUnavailable(f"Postgres does not answer: {error}") from error
 
     def close(self) -> None:
