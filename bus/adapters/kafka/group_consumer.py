@@ -83,12 +83,16 @@ class KafkaGroupConsumer:
             listener.revoked([Partition(each.topic, each.partition) for each in partitions])
             consumer.incremental_unassign(partitions)
 
-        if topics:
-            self._consumer.subscribe(
-                sorted(topics), on_assign=assigned, on_revoke=revoked, on_lost=revoked
-            )
-        else:
-            self._consumer.unsubscribe()
+        try:
+            if topics:
+                self._consumer.subscribe(
+                    sorted(topics), on_assign=assigned, on_revoke=revoked, on_lost=revoked
+                )
+            else:
+                self._consumer.unsubscribe()
+        except KafkaException as error:
+            # The member may have been fenced: by its own former self, if joining took too long.
+            raise BrokerUnavailable(f"could not follow the topics: {error}") from error
 
     def consume(self, most: int, seconds: float) -> tuple[Sequence[Record], Sequence[ReadFault]]:
         try:

@@ -1,0 +1,48 @@
+"""Unit tests of `bus.adapters.kafka.group_consumer`: a member that cannot go on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from bus.adapters.kafka import group_consumer as module
+from bus.adapters.kafka.connection import KafkaConnection
+from bus.adapters.kafka.group_consumer import KafkaGroupConsumer
+from bus.errors import BrokerUnavailable
+from bus.ports import Partition
+
+
+class FencedConsumer:
+    """A consumer whose static membership another one has taken."""
+
+    def __init__(self, _config: dict[str, Any], *, logger: object) -> None:
+        pass
+
+    def subscribe(self, _topics: list[str], **_callbacks: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._FATAL))
+
+    def unsubscribe(self) -> None:
+        raise KafkaException(KafkaError(KafkaError._FATAL))
+
+
+class Listener:
+    """Hears nothing."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        raise AssertionError(partitions)
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        raise AssertionError(partitions)
+
+
+@pytest.mark.parametrize("topics", [["a"], []])
+def test_a_fenced_member_says_that_only_a_new_process_goes_on(
+    topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "Consumer", FencedConsumer)
+    connection = KafkaConnection(bootstrap="none:1", username="u", password="p")
+    consumer = KafkaGroupConsumer(connection, group="g", instance="0")
+
+    with pytest.raises(BrokerUnavailable, match="could not follow"):
+        consumer.follow(topics, Listener())
