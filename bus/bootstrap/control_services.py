@@ -9,12 +9,11 @@ from bus.adapters.calendars.amended_calendars import AmendedCalendars
 from bus.adapters.cel.cel_cpp import compile_filter
 from bus.adapters.definitions.entry_documents import parse_entry
 from bus.adapters.definitions.installed_profiles import InstalledProfiles
-from bus.adapters.postgres.calendar_amendments import PostgresCalendarAmendments
 from bus.adapters.postgres.control_store import PostgresControlStore
 from bus.bootstrap.catalog import CatalogParts
 from bus.control.control_services import ControlServices
+from bus.domain.calendar_amendment import RECOUNT
 from bus.domain.deadline import Deadline
-from bus.domain.working_days import WorkingCalendar
 from bus.ports import Clock, LogReaders
 from bus.ports.control import ControlTransaction
 from bus.services import entries, grants, requests
@@ -26,7 +25,6 @@ from bus.services.registration import Registration
 from bus.services.requests import Requests
 from bus.services.scheduler import Scheduler
 
-_COUNTRY = "CN"
 Handler = Callable[[ControlTransaction, Deadline], None]
 
 
@@ -40,27 +38,20 @@ class ControlPlane:
 
 def control_plane(parts: CatalogParts, readers: LogReaders, clock: Clock) -> ControlPlane:
     """Return the use cases over a connected catalog."""
-
-    def calendar() -> WorkingCalendar:
-        with parts.postgres.transaction() as connection:
-            return AmendedCalendars(PostgresCalendarAmendments(connection)).calendar(_COUNTRY)
-
     profiles = InstalledProfiles()
     enforcement = Enforcement(
         topics=parts.topics, access=parts.access, codec=AvroEventCodec(), clock=clock
     )
     desk = Desk(
-        store=PostgresControlStore(parts.postgres),
+        store=PostgresControlStore(parts.postgres, AmendedCalendars),
         profiles=profiles,
         enforcement=enforcement,
         clock=clock,
     )
     services = ControlServices(
         registration=Registration(desk, enforcement),
-        entries=Entries(
-            desk, calendar=calendar, incompatibilities=incompatibilities, readers=readers
-        ),
-        requests=Requests(desk, calendar=calendar, compile_filter=compile_filter),
+        entries=Entries(desk, incompatibilities=incompatibilities, readers=readers),
+        requests=Requests(desk, compile_filter=compile_filter),
         grants=Grants(desk, compile_filter=compile_filter),
         profiles=profiles,
         parse_entry=parse_entry,
@@ -78,6 +69,7 @@ def _handlers(services: ControlServices) -> Mapping[str, Handler]:
         requests.DUE: about(services.requests.mark_overdue),
         grants.EXPIRY: about(services.grants.expire),
         grants.REMINDER: about(services.grants.remind),
+        RECOUNT: lambda _, __: services.requests.recount(),
         entries.UPDATE_DUE: about(services.entries.mark_update_overdue),
         entries.CLASS_GRACE: about(services.entries.end_grace),
     }

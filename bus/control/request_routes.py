@@ -149,9 +149,10 @@ class SignatureBody(StrictModel):
 
 
 class ApprovedBody(StrictModel):
-    """Whether the steering body approves."""
+    """Whether the steering body approves; why not, if it does not."""
 
     approved: bool
+    reason: str = ""
 
 
 def _answer(held: Held[ShareRequest], status: int = 200, **more: object) -> Response:
@@ -298,6 +299,12 @@ def record_consultation(
     )
 
 
+@router.post("/{request_id}/open-consultation", response_model=dict[str, Any])
+def open_consultation(request_id: RequestId, services: Services, by: ActingActor) -> Response:
+    """Talk to the consumer, as a provider whose refusal got no consent."""
+    return _answer(services.requests.open_consultation(by, request_id))
+
+
 @router.post("/{request_id}/escalate", response_model=dict[str, Any])
 def escalate_request(
     request_id: RequestId, body: ReasonBody, services: Services, by: ActingActor
@@ -338,7 +345,9 @@ def pre_review(
     request_id: RequestId, body: ApprovedBody, services: Services, by: ActingActor
 ) -> Response:
     """Pass or reject what asks for an outside resource."""
-    return _answer(services.requests.pre_review(by, request_id, passed=body.approved))
+    return _answer(
+        services.requests.pre_review(by, request_id, passed=body.approved, reason=body.reason)
+    )
 
 
 @router.post("/{request_id}/agreement", response_model=dict[str, Any])

@@ -74,7 +74,9 @@ class Grant:
     decided_by: str | None = None
     """The organisation that approved a conditional grant: the provider."""
     coordinated: bool = False
-    """It rests on a consultation, an escalation or a dispatch, not on the class alone (R-091)."""
+    """It rests on a consultation, an escalation or an outside decision, not on a class (R-091)."""
+    dispatched: bool = False
+    """The authority gave it in the public owner's name: never what is not shared (R-012)."""
     request: str | None = None
     """The request that led to it."""
     suspended_because: str = ""
@@ -149,7 +151,7 @@ def _class_faults(grant: Grant, entry: CatalogEntry, name: str) -> Iterator[Faul
     elif rule.share_class is ShareClass.NOT_SHARED:
         yield Fault("NOT_SHARED", key, f"{name!r} is not shared with the {grant.scope} scope")
     elif rule.share_class is ShareClass.CONDITIONAL:
-        if grant.decided_by != entry.provider:
+        if grant.decided_by != entry.provider and not grant.dispatched:
             yield Fault(
                 "DECISION_REQUIRED",
                 "decided_by",

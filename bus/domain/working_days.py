@@ -91,6 +91,11 @@ def roll(
         day += _DAY
 
 
+def local_day(at: dt.datetime, *, timezone: str = TIMEZONE) -> dt.date:
+    """Return the day that the aware `at` is in, where the jurisdiction is."""
+    return at.astimezone(_zone(timezone)).date()
+
+
 def end_of_day(day: dt.date, *, timezone: str = TIMEZONE, day_end: str = DAY_END) -> dt.datetime:
     """Return the instant, in UTC, at which `day` is over."""
     return _end_of(day, timezone, day_end)

@@ -9,6 +9,7 @@ from bus.domain.cases import CaseFilter, CaseKind, Held
 from bus.domain.deadline import Deadline
 from bus.domain.entry import CatalogEntry
 from bus.domain.profile import Profile
+from bus.domain.working_days import WorkingCalendar
 from bus.ports import CatalogTransaction
 from bus.ports.deadlines import DeadlineTransaction
 
@@ -54,6 +55,10 @@ class ControlTransaction(CatalogTransaction, DeadlineTransaction, Protocol):
 
     def unindex_entry(self, resource: str) -> None:
         """Let an entry be found no more."""
+        ...
+
+    def calendar(self, country: str) -> WorkingCalendar:
+        """Return the working-day calendar of a country as it stands, decrees and amendments."""
         ...
 
     def set_deadline(self, deadline: Deadline) -> None:

@@ -18,6 +18,7 @@ from bus.domain.jurisdiction import Jurisdiction
 from bus.domain.notice import Notice
 from bus.domain.onboarding import OnboardingState
 from bus.domain.profile import Profile
+from bus.domain.working_days import WorkingCalendar
 from bus.errors import Forbidden, NotFound, Refused
 from bus.ports import Clock
 from bus.ports.control import ControlStore, ControlTransaction, Profiles
@@ -74,6 +75,11 @@ class Act:
         """Tell whether an organisation's application for access was approved and it pledged."""
         held = self.transaction.case(ONBOARDING, organisation)
         return held is not None and held.value.state is OnboardingState.ACTIVE
+
+    def calendar(self) -> WorkingCalendar:
+        """Return the calendar by which the act's jurisdiction counts working days."""
+        country = "CN" if self.rules is None else self.rules.get("calendar.country")
+        return self.transaction.calendar(country)
 
     def as_role(self, *roles: Role, jurisdiction: str) -> Role:
         """Return in which of `roles` the actor acts there; raise `Forbidden` if in none."""

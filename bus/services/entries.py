@@ -22,7 +22,7 @@ from bus.domain.identity import Actor, Role
 from bus.domain.names import value_subject
 from bus.domain.share import ShareClass
 from bus.domain.submission import UpdateCause, is_classified, submission_faults
-from bus.domain.working_days import WorkingCalendar, due_date, end_of_day
+from bus.domain.working_days import due_date, end_of_day
 from bus.errors import Forbidden, NotFound, Refused
 from bus.ports import LogReaders, Partition
 from bus.services import grants as grant_steps
@@ -44,12 +44,10 @@ class Entries:
         self,
         desk: Desk,
         *,
-        calendar: Callable[[], WorkingCalendar],
         incompatibilities: Incompatibilities,
         readers: LogReaders,
     ) -> None:
         self._desk = desk
-        self._calendar = calendar
         self._incompatibilities = incompatibilities
         self._readers = readers
 
@@ -238,7 +236,7 @@ class Entries:
 
         def until(becomes: ShareClass) -> dt.date | None:
             days = profile.class_change_grace_wd(becomes)
-            return due_date(act.now, days, self._calendar()).day if days else None
+            return due_date(act.now, days, act.calendar()).day if days else None
 
         return Grace(
             to_conditional=until(ShareClass.CONDITIONAL),
@@ -300,8 +298,9 @@ class Entries:
             if actor.organisation != held.value.owner:
                 act.as_role(Role.AUTHORITY, jurisdiction=held.value.jurisdiction)
             rules = entry_rules(act.profile(held.value.jurisdiction))
+            # The day of the change is not counted, whatever hour it has.
             noon = end_of_day(effective) - dt.timedelta(hours=12)
-            due = due_date(noon, rules.update_deadline_wd or 0, self._calendar())
+            due = due_date(noon, rules.update_deadline_wd or 0, act.calendar())
             task = UpdateTask(
                 id=new_id("t", act.now),
                 cause=cause,

@@ -29,7 +29,7 @@ GRANT = "grant"
 EXPIRY = "expiry"
 REMINDER = "reminder"
 _REMINDER_DAYS = 30
-_COORDINATED = frozenset({Basis.CONSULTATION, Basis.ESCALATION, Basis.DISPATCH, Basis.OUTSIDE})
+_COORDINATED = frozenset({Basis.CONSULTATION, Basis.ESCALATION, Basis.OUTSIDE})
 _STANDING = frozenset({GrantState.ACTIVE, GrantState.SUSPENDED})
 
 
@@ -82,6 +82,7 @@ def of_decision(
         valid_until=decision.valid_until,
         decided_by=decision.by,
         coordinated=decision.basis in _COORDINATED,
+        dispatched=decision.basis is Basis.DISPATCH,
         request=request.id,
     )
 

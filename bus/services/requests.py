@@ -6,7 +6,6 @@ puts the grant in force.
 """
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import replace
 
 from bus.domain import agreement as agreements
@@ -20,7 +19,13 @@ from bus.domain.identity import Actor, Role
 from bus.domain.request import Ask, Basis, Decision, Refusal, RequestState, ShareRequest, Talk
 from bus.domain.request_rules import RequestRules, request_rules
 from bus.domain.view import Treatment
-from bus.domain.working_days import WorkingCalendar, due_date, is_over, working_days_late
+from bus.domain.working_days import (
+    DueDate,
+    due_date,
+    is_over,
+    local_day,
+    working_days_late,
+)
 from bus.errors import NotFound, StateConflict
 from bus.services import grants as grant_steps
 from bus.services.asking import active_organisation, class_of, higher_level, scope_of, whole
@@ -52,11 +57,9 @@ class Requests:
         self,
         desk: Desk,
         *,
-        calendar: Callable[[], WorkingCalendar],
         compile_filter: FilterCompiler,
     ) -> None:
         self._desk = desk
-        self._calendar = calendar
         self._compile_filter = compile_filter
 
     # --- by the consumer --------------------------------------------------------------------------
@@ -149,6 +152,8 @@ class Requests:
             held = self._seen(act, request)
             act.for_organisation(held.value.provider, part="provider")
             act.details["missing"] = missing
+            if held.value.due is not None and is_over(held.value.due, act.now):
+                raise StateConflict(f"request {request} is overdue: approve or refuse it")
             self._save(act, held, steps.return_incomplete(held.value, missing))
         return self.get(actor, request)
 
@@ -179,9 +184,12 @@ class Requests:
             held = self._seen(act, request)
             act.as_role(*self._consenters(act, held.value), jurisdiction=held.value.jurisdiction)
             due = held.value.due
-            late = 0 if due is None else working_days_late(due, act.now, self._calendar())
+            late = 0 if due is None else working_days_late(due, act.now, act.calendar())
             act.details["reason"] = reason
             self._save(act, held, steps.deny_consent(held.value, late_days=late))
+            if due is not None:
+                # It was stopped when the refusal was proposed; the original date stands.
+                self._ring(act, request, due)
         return self.get(actor, request)
 
     def record_talk(
@@ -213,6 +221,14 @@ class Requests:
             changed = steps.record_talk(held.value, talk, self._rules(act, held.value), decided)
             self._check_decision(act, changed)
             self._save(act, held, changed)
+        return self.get(actor, request)
+
+    def open_consultation(self, actor: Actor, request: str) -> Held[ShareRequest]:
+        """Talk to the consumer, as a provider whose refusal got no consent (R-086)."""
+        with self._desk.act(actor, "consultation.opened", SUBJECT, request) as act:
+            held = self._seen(act, request)
+            act.for_organisation(held.value.provider, part="provider")
+            self._save(act, held, steps.open_consultation(held.value, at=act.now))
         return self.get(actor, request)
 
     def escalate(self, actor: Actor, request: str, *, reasons: str) -> Held[ShareRequest]:
@@ -281,12 +297,17 @@ class Requests:
             self._save(act, held, steps.steering_decides(held.value, approved=approved, at=act.now))
         return self.get(actor, request)
 
-    def pre_review(self, actor: Actor, request: str, *, passed: bool) -> Held[ShareRequest]:
+    def pre_review(
+        self, actor: Actor, request: str, *, passed: bool, reason: str = ""
+    ) -> Held[ShareRequest]:
         """Pass or reject, as the steering body, what asks for an outside resource (R-095)."""
         with self._desk.act(actor, "request.pre_reviewed", SUBJECT, request) as act:
             held = self._seen(act, request)
             act.as_role(Role.STEERING, jurisdiction=held.value.jurisdiction)
-            self._save(act, held, steps.pre_review(held.value, passed=passed))
+            changed = steps.pre_review(
+                held.value, passed=passed, reason=reason, by=actor.organisation, at=act.now
+            )
+            self._save(act, held, changed)
         return self.get(actor, request)
 
     # --- activation -------------------------------------------------------------------------------
@@ -367,6 +388,19 @@ class Requests:
             text = f"{held.value.provider} has not answered request {request}, due {due}"
             act.tell("authority", "REQUEST_OVERDUE", SUBJECT, request, text)
             act.tell(held.value.provider, "REQUEST_OVERDUE", SUBJECT, request, text)
+
+    def recount(self) -> None:
+        """Count open due dates anew after the calendar was amended; both dates are kept (R-083)."""
+        with self._desk.act(SCHEDULER, "request.recounted", "calendar", "calendar") as act:
+            for held in act.all(REQUEST, CaseFilter(states=frozenset(_UNDECIDED))):
+                rules = self._rules(act, held.value)
+                changed = self._with_due(act, held.value, rules)
+                if changed == held.value:
+                    continue
+                act.replace(REQUEST, held, changed)
+                text = f"due {'' if changed.due is None else changed.due.day}: the calendar changed"
+                for party in (changed.provider, changed.consumer):
+                    act.tell(party, "DUE_DATE_RECOUNTED", SUBJECT, changed.id, text)
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -450,15 +484,19 @@ class Requests:
         """Count the due date from where the clock started, and let it ring."""
         if request.clock_at is None or rules.reply_deadline_wd is None:
             return request
-        due = due_date(request.clock_at, rules.reply_deadline_wd, self._calendar())
-        act.transaction.set_deadline(
-            Deadline(subject_kind=SUBJECT, subject=request.id, kind=DUE, due_at=due.ends_at)
-        )
+        due = due_date(request.clock_at, rules.reply_deadline_wd, act.calendar())
+        self._ring(act, request.id, due)
         return steps.set_due(request, due)
 
     @staticmethod
+    def _ring(act: Act, request: str, due: DueDate) -> None:
+        act.transaction.set_deadline(
+            Deadline(subject_kind=SUBJECT, subject=request, kind=DUE, due_at=due.ends_at)
+        )
+
+    @staticmethod
     def _direct(act: Act, request: ShareRequest, rules: RequestRules) -> Decision:
-        today = act.now.date()
+        today = local_day(act.now)
         longest = rules.grant_ends(today)
         return Decision(
             treatments=dict.fromkeys(request.ask.items, Treatment.KEEP),
@@ -525,7 +563,7 @@ class Requests:
         """Tell whether the parties have talked for so long that they need not have failed."""
         if request.talks_since is None or rules.escalate_after_wd is None:
             return False
-        until = due_date(request.talks_since, rules.escalate_after_wd, self._calendar())
+        until = due_date(request.talks_since, rules.escalate_after_wd, act.calendar())
         return is_over(until, act.now)
 
     def _rules(self, act: Act, request: ShareRequest) -> RequestRules:

@@ -1,6 +1,6 @@
 """The control plane's cases, with their audit records and deadlines, in one transaction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -8,6 +8,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from bus.adapters.postgres.audit_log import PostgresAuditLog
+from bus.adapters.postgres.calendar_amendments import PostgresCalendarAmendments
 from bus.adapters.postgres.catalog_store import PostgresCatalogTransaction
 from bus.adapters.postgres.deadlines import PostgresDeadlines
 from bus.adapters.postgres.documents import from_document, to_document
@@ -17,7 +18,9 @@ from bus.domain.audit_record import AuditRecord
 from bus.domain.cases import CaseFilter, CaseKind, Held
 from bus.domain.deadline import Deadline
 from bus.domain.entry import CatalogEntry
+from bus.domain.working_days import WorkingCalendar
 from bus.errors import EditConflict, Refused
+from bus.ports.calendars import CalendarAmendments, Calendars
 from bus.ports.control import ControlTransaction
 from bus.ports.deadlines import DeadlineQueue
 
@@ -28,27 +31,35 @@ T = TypeVar("T")
 class PostgresControlStore:
     """See `bus.ports.control.ControlStore`."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(
+        self, postgres: Postgres, calendars: Callable[[CalendarAmendments], Calendars]
+    ) -> None:
         self._postgres = postgres
+        self._calendars = calendars
 
     @contextmanager
     def transaction(self) -> Iterator[ControlTransaction]:
         with self._postgres.transaction() as connection:
             connection.execute(statements("catalog")["lock"])
-            yield PostgresControlTransaction(connection)
+            yield PostgresControlTransaction(connection, self._calendars)
 
     @contextmanager
     def snapshot(self) -> Iterator[ControlTransaction]:
         with self._postgres.transaction() as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            yield PostgresControlTransaction(connection)
+            yield PostgresControlTransaction(connection, self._calendars)
 
 
 class PostgresControlTransaction(PostgresCatalogTransaction):
     """See `bus.ports.control.ControlTransaction`."""
 
-    def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection[TupleRow],
+        calendars: Callable[[CalendarAmendments], Calendars],
+    ) -> None:
         super().__init__(connection)
+        self._calendars = calendars
         self._audit = PostgresAuditLog(connection)
         self._deadlines = PostgresDeadlines(connection)
 
@@ -116,6 +127,9 @@ class PostgresControlTransaction(PostgresCatalogTransaction):
 
     def unindex_entry(self, resource: str) -> None:
         pass
+
+    def calendar(self, country: str) -> WorkingCalendar:
+        return self._calendars(PostgresCalendarAmendments(self._connection)).calendar(country)
 
     def set_deadline(self, deadline: Deadline) -> None:
         self._deadlines.set(deadline)
