@@ -14,27 +14,39 @@ class KafkaCheckpointPublisher:
     """See `bus.ports.audit.CheckpointPublisher`."""
 
     def __init__(self, connection: KafkaConnection, *, topic: str = AUDIT_CHECKPOINT_TOPIC) -> None:
+        self._connection = connection
         self._topic = topic
-        self._producer = Producer(
-            connection.client(
+        self._producer: Producer | None = None
+        self._answers: list[str] = []
+
+    def publish(self, checkpoint: bytes) -> None:
+        self._producer = producer = self._producer or self._connect()
+        self._answers.clear()
+        try:
+            producer.produce(self._topic, checkpoint, partition=0, on_delivery=self._delivered)
+            # A little more than the time after which the client itself gives up.
+            producer.flush(_SECONDS + 1)
+        except (KafkaException, BufferError) as error:
+            self._answers.append(str(error))
+        except SystemError as error:
+            # The client raises a fatal error and then calls back with it pending, where no call
+            # goes well: what it raised is the cause.
+            self._answers.append(str(error.__cause__ or error))
+        if self._answers != [""]:
+            # After a fatal error, a missing permission for one, a producer never works again.
+            producer.purge()
+            self._producer = None
+            reason = next(filter(None, self._answers), "no answer in time")
+            raise BrokerUnavailable(f"a checkpoint could not be published: {reason}")
+
+    def _connect(self) -> Producer:
+        return Producer(
+            self._connection.client(
                 enable_idempotence=True, acks="all", delivery_timeout_ms=int(_SECONDS * 1000)
             ),
             logger=LOGGER,
         )
 
-    def publish(self, checkpoint: bytes) -> None:
-        answers: list[str] = []
-
-        def note(error: KafkaError | None, _: Message) -> None:
-            # The error is the client's own memory: it cannot be asked when the call is over.
-            answers.append("" if error is None else f"{error.name()}: {error.str()}")
-
-        try:
-            self._producer.produce(self._topic, checkpoint, partition=0, on_delivery=note)
-            # A little more than the time after which the client itself gives up.
-            self._producer.flush(_SECONDS + 1)
-        except (KafkaException, BufferError) as error:
-            raise BrokerUnavailable(f"a checkpoint could not be published: {error}") from error
-        if answers != [""]:
-            reason = answers[0] if answers else "no answer in time"
-            raise BrokerUnavailable(f"a checkpoint could not be published: {reason}")
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        # The error cannot be asked when this call is over: it is the client's own memory.
+        self._answers.append("" if error is None else f"{error.name()}: {error.str()}")
