@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx2
+import structlog
 
 from bus.errors import ConfigError, IssuerUnavailable
+from bus.ports.identity import TokenRefused
 from bus.settings import is_loopback
+
+log = structlog.get_logger(__name__)
 
 _MAX_BYTES = 256 << 10
 #: For one answer, from the first byte that is sent to the last that comes.
 _SECONDS = 5.0
 _OK = 200
+_BAD_REQUEST = 400
 
 
 class IssuerClient:
@@ -40,7 +45,11 @@ class IssuerClient:
     def post(
         self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None
     ) -> Mapping[str, Any]:
-        """Send a form and return the JSON document that answers it, as `get` does."""
+        """
+        Send a form and return the JSON document that answers it, as `get` does.
+
+        Raise `TokenRefused` if the provider finds fault with what was sent.
+        """
         return self._answer("POST", url, data=dict(form), auth=basic)
 
     def close(self) -> None:
@@ -67,6 +76,7 @@ class IssuerClient:
             RecursionError,
         ) as error:
             # Its words may hold what was sent.
+            log.warning("no answer of the identity provider", reason=type(error).__name__)
             raise IssuerUnavailable(
                 f"the identity provider does not answer as it should: {type(error).__name__}"
             ) from None
@@ -75,6 +85,8 @@ class IssuerClient:
         return document
 
     def _body(self, response: httpx2.Response) -> bytes:
+        if response.status_code == _BAD_REQUEST and response.request.method == "POST":
+            raise TokenRefused("the identity provider refuses the code")
         if response.status_code != _OK or "content-encoding" in response.headers:
             raise IssuerUnavailable(f"the identity provider answers {response.status_code}")
         until = time.monotonic() + self._seconds

@@ -40,6 +40,7 @@ class Provider:
         self.answer: dict[str, Any] | None = None
         self.form: dict[str, str] = {}
         self.authorization: str | None = None
+        self.status = 200
 
     def document(self, path: str) -> dict[str, Any]:
         """Return the document at a path."""
@@ -81,7 +82,7 @@ def provider(request: pytest.FixtureRequest) -> Iterator[Provider]:
     class Requests(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps(provider.document(self.path)).encode()
-            self.send_response(200)
+            self.send_response(provider.status if self.command == "POST" else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -197,6 +198,23 @@ def test_an_id_token_of_a_foreign_key_is_refused(provider: Provider) -> None:
     provider.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     with pytest.raises(TokenRefused):
+        provider.subject()
+
+
+def test_a_code_that_the_provider_does_not_know_proves_nobody(provider: Provider) -> None:
+    provider.status = 400
+    provider.login.authorisation_address(ATTEMPT, REDIRECT)
+
+    with pytest.raises(TokenRefused):
+        provider.subject()
+
+
+def test_a_client_that_the_provider_does_not_know_is_not_the_persons_fault(
+    provider: Provider,
+) -> None:
+    provider.status = 401
+
+    with pytest.raises(IssuerUnavailable):
         provider.subject()
 
 
