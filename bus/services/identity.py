@@ -207,10 +207,8 @@ class Identity:
         """End the session that was shown, if it was one."""
         if who.session is None:
             return
-        now = self._clock.now()
         with self._store.transaction() as transaction:
             transaction.end_session(who.session.id, who.session.expires_at)
-            transaction.forget(sessions_before=now, failures_before=now - FAILURES_FORGOTTEN)
             self._note(transaction, who.actor, "session.ended", who.actor.account)
 
     def _open(self, transaction: IdentityTransaction, account: Account, *, means: str) -> LoggedIn:
@@ -222,6 +220,7 @@ class Identity:
             expires_at=now + SESSION_LENGTH,
         )
         token = self._sessions.issue(session)
+        transaction.forget(sessions_before=now, failures_before=now - FAILURES_FORGOTTEN)
         self._note(
             transaction,
             account.actor(),

@@ -311,3 +311,24 @@ def test_wrong_passwords_are_held_up(place: Place) -> None:
 
     assert statuses[:5] == [401] * 5
     assert statuses[-1] == 429
+
+
+def test_the_embedded_platform_has_an_administrator_and_no_default_password(
+    platform: LivePlatform,
+) -> None:
+    path = platform.folder.credentials_file("admin")
+    password = read_credentials(path).password.get_secret_value()
+    url = f"http://127.0.0.1:{platform.port('control')}"
+
+    with httpx2.Client(base_url=url, trust_env=False) as client:
+        answers = [
+            client.post("/v1/sessions", json={"account": "admin", "password": each})
+            for each in ("admin", password)
+        ]
+        me = client.get("/v1/me", headers=bearer(answers[1].json()["token"]))
+
+    assert [each.status_code for each in answers] == [401, 201]
+    assert me.json()["roles"] == ["administrator"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    for log in (platform.folder.root / "logs").iterdir():
+        assert password not in log.read_text(encoding="utf-8", errors="replace")

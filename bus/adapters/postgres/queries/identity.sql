@@ -113,8 +113,11 @@ INSERT INTO onesource.failed_login (key, count, last_at) VALUES (%(key)s, %(coun
 DELETE FROM onesource.failed_login WHERE key = %(key)s;
 
 -- name: forget_failures
--- Forget failures that are long ago.
-DELETE FROM onesource.failed_login WHERE last_at < %(before)s;
+-- Forget failures that are long ago, without waiting for who is counting some just now.
+DELETE FROM onesource.failed_login
+ WHERE key IN (SELECT key FROM onesource.failed_login
+                WHERE last_at < %(before)s
+                  FOR UPDATE SKIP LOCKED);
 
 -- name: authorisations
 -- All operator authorisations.

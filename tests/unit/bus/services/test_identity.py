@@ -289,6 +289,18 @@ def test_logging_in_forgets_the_failures_of_the_account(world: IdentityWorld) ->
         world.identity.log_in("ann", PASSWORD)
 
 
+def test_what_no_longer_matters_is_forgotten(world: IdentityWorld) -> None:
+    world.identity.log_out(world.identity.bearer(world.identity.log_in("ann", PASSWORD).token))
+    with pytest.raises(Unauthenticated):
+        world.identity.log_in("nobody", PASSWORD)
+    world.clock.sleep(24 * 3600)
+
+    world.identity.log_in("ann", PASSWORD)
+
+    assert world.store._state.ended_sessions == {}
+    assert "account:nobody" not in world.store._state.failed_logins
+
+
 def test_an_address_is_held_up_whatever_names_it_tries(world: IdentityWorld) -> None:
     for number in range(FREE_TRIES_ADDRESS):
         with pytest.raises(Unauthenticated):
