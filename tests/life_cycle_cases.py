@@ -274,7 +274,14 @@ def _sign(held: agreement.Agreement) -> agreement.Agreement:
     return agreement.sign(held, document_sha256="cd" * 32, by=by, at=AT)
 
 
-FILING = filing.Filing(id="f-1", entry="e-1", version=1, owner=builders.PROVIDER, opened_at=AT)
+FILING = filing.Filing(
+    id="f-1",
+    jurisdiction=builders.JURISDICTION,
+    entry="e-1",
+    version=1,
+    owner=builders.PROVIDER,
+    opened_at=AT,
+)
 
 DEMAND = demand.Demand(
     id="d-1",

@@ -1,8 +1,10 @@
 """Grants and what may be done to them by themselves."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
+from fastapi.responses import JSONResponse
 
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
@@ -46,6 +48,30 @@ class DispatchBody(StrictModel):
 def _answer(held: LiveGrant) -> dict[str, Any]:
     content: dict[str, Any] = as_json(held.grant)
     return {**content, "version": held.version, "state": str(held.state)}
+
+
+@router.post("/dispatch", status_code=201, response_model=dict[str, Any])
+def dispatch_grant(body: DispatchBody, services: Services, by: ActingActor) -> Response:
+    """
+    Give a grant as the authority, in the public owner's name; the provider is told at once.
+
+    The answer holds the subscription's Kafka account, whose password is shown this once.
+    """
+    held, passwords = services.grants.dispatch(
+        by,
+        body.resource,
+        replace(body.decision.decision(), note=body.justification),
+        consumer=body.consumer,
+        duty=body.duty,
+    )
+    credentials = [
+        {"username": username, "password": password} for username, password in passwords.items()
+    ]
+    return JSONResponse(
+        {**_answer(held), "credentials": credentials},
+        status_code=201,
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 @router.get("/{grant}")

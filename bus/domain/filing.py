@@ -28,6 +28,7 @@ class Filing:
     """The filing of one version of one entry."""
 
     id: str
+    jurisdiction: str
     entry: str
     version: int
     owner: str

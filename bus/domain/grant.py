@@ -77,6 +77,8 @@ class Grant:
     """It rests on a consultation, an escalation or an outside decision, not on a class (R-091)."""
     dispatched: bool = False
     """The authority gave it in the public owner's name: never what is not shared (R-012)."""
+    justification: str = ""
+    """Why it did."""
     request: str | None = None
     """The request that led to it."""
     suspended_because: str = ""

@@ -17,9 +17,11 @@ from bus.domain.entry import CatalogEntry
 from bus.domain.grant import Grant, GrantState, grant_faults
 from bus.domain.identity import Actor, Role
 from bus.domain.request import Basis, Decision, ShareRequest
+from bus.domain.share import Scope, ShareClass
 from bus.domain.view import Treatment
 from bus.domain.working_days import end_of_day
 from bus.errors import Forbidden, NotFound, Refused, StateConflict
+from bus.services.asking import active_organisation, scope_of
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
 from bus.views.row_filter import FilterCompiler, filter_types
@@ -74,22 +76,54 @@ def of_decision(
         purpose=decision.purpose,
         duty=request.ask.duty,
         row_filter=decision.row_filter,
-        treatments={
-            name: how for name, how in decision.treatments.items() if how is not Treatment.OMIT
-        },
+        treatments=_kept(decision),
         mode=decision.mode,
         valid_from=decision.valid_from,
         valid_until=decision.valid_until,
         decided_by=decision.by,
         coordinated=decision.basis in _COORDINATED,
-        dispatched=decision.basis is Basis.DISPATCH,
         request=request.id,
     )
+
+
+def _kept(decision: Decision) -> dict[str, Treatment]:
+    return {name: how for name, how in decision.treatments.items() if how is not Treatment.OMIT}
 
 
 def activate(act: Act, grant: Grant, *, version: int = 1) -> Grant:
     """Put a grant in force: its view, its accesses and its end follow with the act."""
     save(act, grant, version, GrantState.ACTIVE, "grant.activated")
+    _ring(act, grant)
+    return grant
+
+
+def amend(
+    act: Act, held: LiveGrant, decision: Decision, compile_filter: FilterCompiler
+) -> LiveGrant:
+    """
+    Put what was decided in the place of what a grant contains; the change rests on coordination.
+
+    Raise `StateConflict` unless the grant is active, `Refused` if the entry forbids the decision.
+    """
+    _require(held, GrantState.ACTIVE)
+    changed = replace(
+        held.grant,
+        purpose=decision.purpose,
+        row_filter=decision.row_filter,
+        treatments=_kept(decision),
+        mode=decision.mode,
+        valid_from=decision.valid_from,
+        valid_until=decision.valid_until,
+        coordinated=True,
+    )
+    check(act, changed, entry_of(act, changed.resource), compile_filter)
+    save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.amended")
+    _ring(act, changed)
+    return LiveGrant(grant=changed, version=held.version + 1, state=GrantState.ACTIVE)
+
+
+def _ring(act: Act, grant: Grant) -> None:
+    """Let the clock remind of the end of a grant, and end it."""
     ends = end_of_day(grant.valid_until)
     act.transaction.set_deadline(
         Deadline(subject_kind=GRANT, subject=grant.id, kind=EXPIRY, due_at=ends)
@@ -99,7 +133,6 @@ def activate(act: Act, grant: Grant, *, version: int = 1) -> Grant:
         act.transaction.set_deadline(
             Deadline(subject_kind=GRANT, subject=grant.id, kind=REMINDER, due_at=remind)
         )
-    return grant
 
 
 def save(act: Act, grant: Grant, version: int, state: GrantState, action: str) -> None:
@@ -219,37 +252,50 @@ class Grants:
             save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.amended")
         return self.get(actor, grant)
 
-    def dispatch(self, actor: Actor, request: ShareRequest, decision: Decision) -> LiveGrant:
-        """Give a grant as the authority, in the public owner's name (R-012)."""
-        with self._desk.act(actor, "grant.dispatch", "resource", request.ask.resource) as act:
-            act.as_role(Role.AUTHORITY, jurisdiction=request.jurisdiction)
-            profile = act.profile(request.jurisdiction)
-            entry = entry_of(act, request.ask.resource)
+    def dispatch(
+        self, actor: Actor, resource: str, decision: Decision, *, consumer: str, duty: str
+    ) -> tuple[LiveGrant, dict[str, str]]:
+        """
+        Give a grant as the authority, in the public owner's name; `decision.note` says why (R-012).
+
+        Return it with the password of its Kafka account. Raise `Refused` DISPATCH_NOT_ALLOWED
+        where the profile knows no dispatch, and for what is not shared; JUSTIFICATION_REQUIRED.
+        """
+        with self._desk.act(actor, "grant.dispatch", "resource", resource) as act:
+            entry = entry_of(act, resource)
+            act.as_role(Role.AUTHORITY, jurisdiction=entry.jurisdiction)
+            profile = act.profile(entry.jurisdiction)
             if not profile.authority_dispatch:
-                raise Refused("the profile has no dispatch", code="DISPATCH_NOT_ALLOWED")
+                raise Refused(
+                    f"profile {profile.name} knows no dispatch", code="DISPATCH_NOT_ALLOWED"
+                )
             if not decision.note.strip():
                 raise Refused("dispatch needs a justification", code="JUSTIFICATION_REQUIRED")
-            for name in decision.treatments:
-                item = entry.item_by_name.get(name)
-                rule = None if item is None else entry.rule(item, request.scope)
-                if rule is None or str(rule.share_class) == "NOT_SHARED":
-                    raise Refused(
-                        f"{name!r} is not shared: the authority cannot dispatch it",
-                        code="DISPATCH_NOT_ALLOWED",
-                    )
-            grant = of_decision(new_id("g", act.now), request, decision, entry)
-            grant = replace(grant, request=None)
+            scope = scope_of(active_organisation(act, consumer), entry, profile)
+            _check_shared(decision, entry, scope)
+            grant = Grant(
+                id=new_id("g", act.now),
+                resource=resource,
+                consumer=consumer,
+                scope=scope,
+                purpose=decision.purpose,
+                duty=duty,
+                row_filter=decision.row_filter,
+                treatments=_kept(decision),
+                mode=decision.mode,
+                valid_from=decision.valid_from,
+                valid_until=decision.valid_until,
+                decided_by=actor.organisation,
+                dispatched=True,
+                justification=decision.note,
+            )
             check(act, grant, entry, self._compile_filter)
             activate(act, grant)
-            act.details["justification"] = decision.note
-            act.tell(
-                entry.provider,
-                "DISPATCHED",
-                GRANT,
-                grant.id,
-                f"the authority gave {grant.consumer} a grant on {entry.resource}: {decision.note}",
-            )
-        return self.get(actor, grant.id)
+            act.details |= {"justification": decision.note, "grant": grant.id}
+            text = f"the authority gave {consumer} a grant on {resource}: {decision.note}"
+            for party in (entry.provider, consumer):
+                act.tell(party, "DISPATCHED", GRANT, grant.id, text)
+        return self.get(actor, grant.id), act.passwords
 
     def expire(self, grant: str) -> None:
         """End a grant whose last day is over; called by the clock."""
@@ -325,6 +371,20 @@ def _require(held: LiveGrant, *states: GrantState) -> None:
             f"grant {held.grant.id} is {held.state}; this needs "
             f"{' or '.join(str(state) for state in states)}"
         )
+
+
+def _check_shared(decision: Decision, entry: CatalogEntry, scope: Scope) -> None:
+    """Raise `Refused` if the authority may not dispatch what `decision` contains (R-012)."""
+    for name in _kept(decision):
+        item = entry.item_by_name.get(name)
+        if item is None:
+            raise Refused(f"{entry.resource} has no item {name!r}", code="ITEM_UNKNOWN")
+        rule = entry.rule(item, scope)
+        if rule is None or rule.share_class is ShareClass.NOT_SHARED:
+            raise Refused(
+                f"{name!r} is not shared: the authority cannot dispatch it",
+                code="DISPATCH_NOT_ALLOWED",
+            )
 
 
 def _reason(text: str) -> None:
