@@ -2,7 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -20,6 +21,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from bus.adapters.kafka.admin_call import again_after_transport
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.adapters.kafka.quotas import set_consumer_byte_rate
 from bus.domain.access import AccessRule, Operation, Resource
@@ -102,8 +104,9 @@ class KafkaAccessAdmin:
             AclPermissionType.ANY,
         )
         found: dict[str, set[AccessRule]] = defaultdict(set)
-        bindings = self._result(
-            self._admin.describe_acls(anything, request_timeout=_ADMIN_SECONDS), "read ACLs"
+        bindings = _result(
+            lambda: self._admin.describe_acls(anything, request_timeout=_ADMIN_SECONDS).result(),
+            "read ACLs",
         )
         for binding in bindings:
             rule = AccessRule(
@@ -118,17 +121,19 @@ class KafkaAccessAdmin:
     def allow(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
         bindings = list(_bindings(rules))
         if bindings:
-            for future in self._admin.create_acls(
-                bindings, request_timeout=_ADMIN_SECONDS
-            ).values():
-                self._result(future, "create ACLs")
+            _result(
+                lambda: _all(self._admin.create_acls(bindings, request_timeout=_ADMIN_SECONDS)),
+                "create ACLs",
+            )
             self._await_effect(rules)
 
     def forbid(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
         filters = [_exactly(binding) for binding in _bindings(rules)]
         if filters:
-            for future in self._admin.delete_acls(filters, request_timeout=_ADMIN_SECONDS).values():
-                self._result(future, "delete ACLs")
+            _result(
+                lambda: _all(self._admin.delete_acls(filters, request_timeout=_ADMIN_SECONDS)),
+                "delete ACLs",
+            )
 
     def throttle(self, principal: str) -> None:
         set_consumer_byte_rate(self._connection, principal, _THROTTLED_BYTES_PER_SECOND)
@@ -156,17 +161,26 @@ class KafkaAccessAdmin:
     def _alter(
         self, alteration: UserScramCredentialUpsertion | UserScramCredentialDeletion
     ) -> None:
-        futures = self._admin.alter_user_scram_credentials(
-            [alteration], request_timeout=_ADMIN_SECONDS
+        _result(
+            lambda: _all(
+                self._admin.alter_user_scram_credentials(
+                    [alteration], request_timeout=_ADMIN_SECONDS
+                )
+            ),
+            f"alter the account {alteration.user}",
         )
-        for future in futures.values():
-            self._result(future, f"alter the account {alteration.user}")
 
-    def _result(self, future: Any, doing: str) -> Any:  # noqa: ANN401 (the library types it so)
-        try:
-            return future.result()
-        except KafkaException as error:
-            raise BrokerUnavailable(f"could not {doing}: {error}") from error
+
+def _result(call: Callable[[], Any], doing: str) -> Any:  # noqa: ANN401 (the library types it so)
+    try:
+        return again_after_transport(call)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"could not {doing}: {error}") from error
+
+
+def _all(futures: Mapping[Any, Future[Any]]) -> None:
+    for future in futures.values():
+        future.result()
 
 
 def _is(error: BrokerUnavailable, code: int) -> bool:

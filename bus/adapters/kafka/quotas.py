@@ -6,54 +6,109 @@ else; `tests/integration` holds them to what they do (docs/adr/0006).
 """
 
 import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
-from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
+from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest, DescribeClientQuotasRequest
 
 from bus.adapters.kafka.connection import SCRAM, KafkaConnection
 from bus.errors import BrokerUnavailable
 
 _REQUEST_MILLISECONDS = 10_000
+_RATE = "consumer_byte_rate"
+#: DescribeClientQuotas: of every user that has quotas of its own.
+_ANY_SPECIFIED = 2
 
 logging.getLogger("kafka").setLevel(logging.ERROR)
 
 
-def set_consumer_byte_rate(
-    connection: KafkaConnection, principal: str, bytes_per_second: float | None
-) -> None:
+class ClientQuotas:
     """
-    Limit what each broker sends to `principal`; None takes the limit away.
+    The quotas of principals, through one connection that is kept: a new one costs a revocation more
+    than everything else it does.
 
-    Raise `BrokerUnavailable` if the broker does not confirm.
+    For several threads, one at a time.
     """
-    try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=connection.bootstrap,
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._admin: KafkaAdminClient | None = None
+
+    def set_consumer_byte_rates(self, rates: Mapping[str, float | None]) -> None:
+        """
+        Limit what each broker sends to each principal; None takes the limit away.
+
+        Raise `BrokerUnavailable` if the broker does not confirm.
+        """
+        if not rates:
+            return
+        entries = [
+            ([("user", principal)], [(_RATE, rate or 0.0, rate is None)])
+            for principal, rate in rates.items()
+        ]
+        response = self._ask(AlterClientQuotasRequest(entries=entries, validate_only=False))
+        for entry in response.entries:
+            if entry.error_code:
+                raise BrokerUnavailable(f"could not set a quota: {entry.error_message}")
+
+    def consumer_byte_rates(self) -> dict[str, float]:
+        """Return the limit of each principal that has one."""
+        # What is asked for is any user by name; the default for all users is none of these.
+        request = DescribeClientQuotasRequest(
+            components=[("user", _ANY_SPECIFIED, None)], strict=True
+        )
+        response = self._ask(request)
+        if response.error_code:
+            raise BrokerUnavailable(f"could not read the quotas: {response.error_message}")
+        return {
+            part.entity_name: value.value
+            for entry in response.entries or ()
+            for part in entry.entity
+            for value in entry.values
+            if value.key == _RATE and part.entity_name is not None
+        }
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            self._drop()
+
+    def _ask(self, request: Any) -> Any:  # noqa: ANN401 (the library has no types)
+        with self._lock:
+            try:
+                return self._send(request)
+            except KafkaError:
+                # The connection that was kept may be one that the broker has closed meanwhile;
+                # setting a quota twice is setting it once.
+                self._drop()
+            try:
+                return self._send(request)
+            except KafkaError as error:
+                self._drop()
+                raise BrokerUnavailable(f"could not reach the quotas: {error}") from error
+
+    def _send(self, request: Any) -> Any:  # noqa: ANN401 (the library has no types)
+        if self._admin is None:
+            self._admin = self._connect()
+        return self._admin._manager.run(self._admin._send_request_to_controller, request)  # noqa: SLF001
+
+    def _connect(self) -> KafkaAdminClient:
+        return KafkaAdminClient(
+            bootstrap_servers=self._connection.bootstrap,
             client_id="onesource-quotas",
-            security_protocol=connection.protocol,
+            security_protocol=self._connection.protocol,
             sasl_mechanism=SCRAM,
-            sasl_plain_username=connection.username,
-            sasl_plain_password=connection.password,
-            ssl_cafile=connection.ca_file,
+            sasl_plain_username=self._connection.username,
+            sasl_plain_password=self._connection.password,
+            ssl_cafile=self._connection.ca_file,
             request_timeout_ms=_REQUEST_MILLISECONDS,
         )
-        try:
-            _alter(admin, principal, bytes_per_second)
-        finally:
+
+    def _drop(self) -> None:
+        if self._admin is not None:
+            admin, self._admin = self._admin, None
             admin.close()
-    except KafkaError as error:
-        raise BrokerUnavailable(f"could not set the quota of {principal}: {error}") from error
-
-
-def _alter(admin: KafkaAdminClient, principal: str, bytes_per_second: float | None) -> None:
-    operation = ("consumer_byte_rate", bytes_per_second or 0.0, bytes_per_second is None)
-    request = AlterClientQuotasRequest(
-        entries=[([("user", principal)], [operation])], validate_only=False
-    )
-    response = admin._manager.run(admin._send_request_to_controller, request)  # noqa: SLF001
-    for entry in response.entries:
-        if entry.error_code:
-            raise BrokerUnavailable(
-                f"could not set the quota of {principal}: {entry.error_message}"
-            )

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bus.adapters.kafka.admin_call import again_after_transport
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.errors import BrokerUnavailable
 from bus.ports import TopicSpec
@@ -31,17 +32,25 @@ class KafkaTopicAdmin:
         ]
         if not wanted:
             return
+        try:
+            again_after_transport(lambda: self._create(wanted))
+        except KafkaException as error:
+            raise BrokerUnavailable(f"could not create topics: {error}") from error
+
+    def _create(self, wanted: list[NewTopic]) -> None:
         futures = self._admin.create_topics(wanted, request_timeout=_ADMIN_SECONDS)
-        for name, future in futures.items():
+        for future in futures.values():
             try:
                 future.result()
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise BrokerUnavailable(f"could not create topic {name}: {error}") from error
+                    raise
 
     def existing(self, prefix: str) -> Mapping[str, int]:
         try:
-            topics = self._admin.list_topics(timeout=_ADMIN_SECONDS).topics
+            topics = again_after_transport(
+                lambda: self._admin.list_topics(timeout=_ADMIN_SECONDS).topics
+            )
         except KafkaException as error:
             raise BrokerUnavailable(f"could not list topics: {error}") from error
         return {
@@ -51,10 +60,16 @@ class KafkaTopicAdmin:
     def delete(self, names: Collection[str]) -> None:
         if not names:
             return
+        try:
+            again_after_transport(lambda: self._delete(names))
+        except KafkaException as error:
+            raise BrokerUnavailable(f"could not delete topics: {error}") from error
+
+    def _delete(self, names: Collection[str]) -> None:
         futures = self._admin.delete_topics(list(names), request_timeout=_ADMIN_SECONDS)
-        for name, future in futures.items():
+        for future in futures.values():
             try:
                 future.result()
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise BrokerUnavailable(f"could not delete topic {name}: {error}") from error
+                    raise
