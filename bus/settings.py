@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     rates: RateSettings = RateSettings()
     identity: IdentitySettings = IdentitySettings()
     oidc: OIDCSettings | None = None
+    token: SecretStr | None = None
+    """Who acts at the control plane: an API token; else the session of `onesource login`."""
     slot: str = "0"
     """Tells replicas of one kind of process apart; stable across restarts."""
     log_format: Literal["console", "json"] = "console"

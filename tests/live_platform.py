@@ -4,6 +4,7 @@ The embedded platform for tests: one for the whole session, with a catalog that 
 Everything is real. Tests use resources of their own, so they need not know of each other.
 """
 
+import datetime as dt
 import itertools
 import json
 import os
@@ -14,12 +15,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bus.adapters.avro.codec import AvroEventCodec
+from bus.adapters.control_http.api import ControlApi
 from bus.adapters.embedded.state_folder import StateFolder
 from bus.adapters.embedded.supervisor import Supervisor
 from bus.adapters.kafka.connection import KafkaConnection
@@ -31,9 +33,11 @@ from bus.bootstrap.catalog import catalog
 from bus.bootstrap.embedded_platform import EmbeddedPlatform
 from bus.bootstrap.verification import verification
 from bus.domain.access import OPERATOR
+from bus.domain.accounts import ApiScope
 from bus.domain.catalog import Catalog
 from bus.domain.entry import CatalogEntry
 from bus.domain.grant import Grant
+from bus.domain.identity import Role
 from bus.domain.names import provider_principal, subscription_principal
 from bus.domain.organisation import Organisation
 from bus.services.catalog_changes import Applied
@@ -325,6 +329,32 @@ class LivePlatform:
         bootstrap = f"127.0.0.1:{self.port('kafka')}"
         password = self.folder.secret("kafka-admin")
         return KafkaConnection(bootstrap=bootstrap, username="admin", password=password)
+
+    def department_token(self, jurisdiction: str, organisation: str) -> str:
+        """Return an API token of a new account that acts for an organisation."""
+        url = f"http://127.0.0.1:{self.port('control')}"
+        admin = read_json(self.folder.root / "credentials" / "admin.json")
+        with closing(ControlApi(url, None)) as nobody:
+            session = nobody.post(
+                "/sessions", {"account": admin["username"], "password": admin["password"]}
+            )
+        name = f"{organisation}.department"
+        account = {
+            "name": name,
+            "organisation": organisation,
+            "jurisdiction": jurisdiction,
+            "kind": "service",
+            "roles": [Role.DEPARTMENT],
+        }
+        expires = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+        with closing(ControlApi(url, session["token"])) as api:
+            api.post("/accounts", account)
+            answer = api.post(
+                f"/accounts/{name}/tokens",
+                {"scopes": sorted(ApiScope), "expires_at": expires.isoformat()},
+            )
+        token: str = answer["token"]
+        return token
 
     @property
     def superuser_dsn(self) -> str:

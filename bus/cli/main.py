@@ -5,15 +5,18 @@ import sys
 import typer
 
 from bus.cli import (
+    account,
     audit,
     calendar,
     catalog,
+    government,
     initialise,
     operate,
     platform,
     processes,
     profile,
     publish,
+    session,
     subscribe,
 )
 from bus.cli.console import error_console
@@ -45,10 +48,13 @@ processes.add_to(app)
 catalog.add_to(app)
 profile.add_to(app)
 calendar.add_to(app)
+session.add_to(app)
+government.add_to(app)
 publish.add_to(app)
 subscribe.add_to(app)
 operate.add_to(app)
 audit.add_to(app)
+account.add_to(app)
 
 demo_command.add_to(app)
 

@@ -57,8 +57,14 @@ def test_the_commands_are_those_that_are_documented() -> None:
         *("catalog plan", "catalog apply", "catalog credentials"),
         *("profile list", "profile show"),
         *("calendar show", "calendar amend"),
+        *("login", "logout", "org jurisdiction", "org register", "org list", "org show"),
+        *("entry draft", "entry list", "entry show", "entry submit", "entry bind", "entry act"),
+        *("request submit", "request list", "request show", "request approve", "request refuse"),
+        *("request activate", "request act"),
+        *("grant show", "grant suspend", "grant resume", "grant revoke"),
         *("publish file", "publish record", "tail", "sink postgres"),
         *("verify", "dlq list", "dlq show", "dlq redrive"),
+        *("account list", "account create", "account password", "account token"),
         *("audit verify", "audit export", "audit list", "audit trace"),
     }
 
