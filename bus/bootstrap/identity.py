@@ -19,14 +19,24 @@ from bus.adapters.passwords import Argon2Passwords
 from bus.adapters.postgres.identity_store import PostgresIdentityStore
 from bus.adapters.postgres.pool import Postgres
 from bus.adapters.system_clock import SystemClock
+from bus.bootstrap.connections import postgres_settings
 from bus.control.identity import IdentityParts
-from bus.domain.accounts import FIRST_ADMINISTRATOR
+from bus.domain.access import OPERATOR
+from bus.domain.accounts import FIRST_ADMINISTRATOR, PLATFORM
+from bus.domain.identity import Actor, Role
 from bus.ports import Clock
 from bus.services.accounts import Accounts
-from bus.services.identity import Identity
+from bus.services.identity import Authenticated, Identity
 from bus.settings import OIDCSettings, Settings
 
 _KEYS_FOLDER = "keys"
+#: Whoever runs commands on the platform's machine.
+LOCAL_ADMINISTRATOR = Actor(
+    account=OPERATOR,
+    organisation=PLATFORM,
+    jurisdiction=PLATFORM,
+    roles=frozenset({Role.ADMINISTRATOR}),
+)
 
 
 def session_key_path(settings: Settings) -> Path:
@@ -43,6 +53,20 @@ def identity(settings: Settings, postgres: Postgres, clock: Clock) -> Iterator[I
     client = IssuerClient(settings.oidc.issuer, ca_file=settings.oidc.ca_file)
     with closing(client):
         yield _parts(settings, postgres, clock, settings.oidc, client)
+
+
+@contextmanager
+def local_accounts(settings: Settings) -> Iterator[tuple[Accounts, Authenticated]]:
+    """
+    Return the accounts for the command line, and as whom it keeps them.
+
+    Whoever can read the connection string could change the tables themselves; so it is recorded.
+    """
+    postgres = Postgres(postgres_settings(settings).dsn.get_secret_value(), most=1)
+    store = PostgresIdentityStore(postgres)
+    accounts = Accounts(store=store, hasher=Argon2Passwords(), clock=SystemClock())
+    with closing(postgres):
+        yield accounts, Authenticated(actor=LOCAL_ADMINISTRATOR)
 
 
 def ensure_first_administrator(postgres: Postgres, credentials: Path) -> None:
