@@ -102,6 +102,14 @@ def revoke_grant(
     return _answer(services.grants.revoke(by, grant, reason=body.reason))
 
 
+@router.post("/{grant}/amend")
+def amend_grant(
+    grant: GrantId, body: DecisionBody, services: Services, by: ActingActor
+) -> dict[str, Any]:
+    """Decide anew, as the provider, what a grant contains; what is less is cut at once."""
+    return _answer(services.grants.amend(by, grant, body.decision()))
+
+
 @router.post("/{grant}/widen")
 def widen_grant(
     grant: GrantId, body: WidenBody, services: Services, by: ActingActor

@@ -98,12 +98,17 @@ def activate(act: Act, grant: Grant, *, version: int = 1) -> Grant:
 
 
 def amend(
-    act: Act, held: LiveGrant, decision: Decision, compile_filter: FilterCompiler
+    act: Act,
+    held: LiveGrant,
+    decision: Decision,
+    compile_filter: FilterCompiler,
+    *,
+    coordinated: bool = True,
 ) -> LiveGrant:
     """
-    Put what was decided in the place of what a grant contains; the change rests on coordination.
+    Put what was decided in the place of what a grant contains.
 
-    Raise `StateConflict` unless the grant is active, `Refused` if the entry forbids the decision.
+    `coordinated`: the change rests on a coordination, else on the provider's own decision. Raise `StateConflict` unless the grant is active, `Refused` if the entry forbids the decision.
     """
     _require(held, GrantState.ACTIVE)
     changed = replace(
@@ -114,7 +119,7 @@ def amend(
         mode=decision.mode,
         valid_from=decision.valid_from,
         valid_until=decision.valid_until,
-        coordinated=True,
+        coordinated=coordinated or held.grant.coordinated,
     )
     check(act, changed, entry_of(act, changed.resource), compile_filter)
     save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.amended")
@@ -250,6 +255,19 @@ class Grants:
                     )
             check(act, changed, entry, self._compile_filter)
             save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.amended")
+        return self.get(actor, grant)
+
+    def amend(self, actor: Actor, grant: str, decision: Decision) -> LiveGrant:
+        """
+        Decide anew, as the provider, what a grant contains: rows, items, purpose, period.
+
+        A narrower view is in place when this returns; a wider one once it has been filled (R-036).
+        """
+        with self._desk.act(actor, "grant.amend", GRANT, grant) as act:
+            held = self._mine(act, grant)
+            decided = replace(decision, by=actor.organisation, at=act.now, basis=Basis.PROVIDER)
+            act.profile(act.jurisdiction)
+            amend(act, held, decided, self._compile_filter, coordinated=False)
         return self.get(actor, grant)
 
     def dispatch(
