@@ -90,9 +90,8 @@ def test_no_request_finds_a_fault_of_ours(
     """Issue: schemathesis on the OpenAPI document finds no 5xx."""
     operation = OPERATIONS[label]
     base_url = f"http://127.0.0.1:{platform.port('control')}"
-    takes_principal = any(
-        "principal" in each for each in operation.definition.raw.get("security", ())
-    )
+    logins = operation.definition.raw.get("security", ())
+    takes_principal = any("principal" in each for each in logins)
 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
