@@ -195,7 +195,7 @@ class ControlPlane:
         self.outbox = MemoryOutbox(self.store)
         self.topics = MemoryTopicAdmin(self.broker)
         self.admin = MemoryAccessAdmin()
-        self.access = Access(self.admin)
+        self.access = Access(self.admin, self.clock)
         self.changes = CatalogChanges(
             store=self.store,
             topics=self.topics,

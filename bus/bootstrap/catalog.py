@@ -37,7 +37,7 @@ def catalog(settings: Settings) -> Iterator[CatalogParts]:
     postgres = Postgres(postgres_settings(settings).dsn.get_secret_value())
     store = PostgresCatalogStore(postgres)
     topics = KafkaTopicAdmin(connection, replication=kafka_settings(settings).replication)
-    access = Access(KafkaAccessAdmin(connection))
+    access = Access(KafkaAccessAdmin(connection), SystemClock())
     changes = CatalogChanges(
         store=store,
         topics=topics,

@@ -358,8 +358,15 @@ class AccessAdmin(Protocol):
         """Add permissions."""
         ...
 
-    def forbid(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
-        """Remove permissions; those that do not exist are no error."""
+    def forbid(
+        self, rules: Mapping[str, frozenset[AccessRule]], *, throttle: Collection[str] = ()
+    ) -> None:
+        """
+        Remove permissions; those that do not exist are no error.
+
+        The principals `throttle` are throttled in the same time: nobody waits for one after the
+        other. If this raises, either may have been done.
+        """
         ...
 
     def throttle(self, principal: str) -> None:
@@ -368,6 +375,10 @@ class AccessAdmin(Protocol):
 
     def unthrottle(self, principal: str) -> None:
         """Take the throttle away."""
+        ...
+
+    def throttled(self) -> frozenset[str]:
+        """Return the principals that are throttled."""
         ...
 
 

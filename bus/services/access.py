@@ -11,16 +11,24 @@ from collections.abc import Collection, Mapping
 from bus.domain.access import AccessRule, organisation_rules, subscriber_rules
 from bus.domain.principal import Principal, PrincipalKind, make_principal, new_password
 from bus.domain.subscription import Subscription
-from bus.ports import AccessAdmin, CatalogTransaction
+from bus.ports import AccessAdmin, CatalogTransaction, Clock
 
 _NONE: frozenset[AccessRule] = frozenset()
+#: How long who lost a part of its access stays throttled: a fetch that it had parked on the broker
+#: lives no longer, because the broker closes connections that idle for ten seconds (design.md §10).
+PARKED_SECONDS = 12.0
 
 
 class Access:
     """Kafka's accounts, permissions and quotas of providers and subscribers."""
 
-    def __init__(self, admin: AccessAdmin) -> None:
+    def __init__(self, admin: AccessAdmin, clock: Clock) -> None:
         self._admin = admin
+        self._clock = clock
+        #: Until when (`Clock.monotonic`) those are throttled that lost only a part.
+        self._narrowed: dict[str, float] = {}
+        #: Who was throttled without a reason at the last reconciliation.
+        self._suspects: frozenset[str] = frozenset()
 
     def cut_subscriptions(
         self, transaction: CatalogTransaction, subscriptions: Collection[Subscription]
@@ -28,40 +36,58 @@ class Access:
         """
         Take away what these subscriptions may not do any more; they alone are looked at.
 
-        One that may do nothing now is throttled before its permissions go: a failure in between
-        leaves it found by the next look, and a fetch that is parked on the broker ends.
+        Whoever loses a topic is throttled, too: permissions are asked for when a fetch comes in,
+        and one that is parked on the broker would go on to return what is written later.
         """
         names = [each.principal for each in subscriptions]
         # A subscription that is new has no account yet, so nothing to lose.
         known = transaction.principals(names) if names else {}
         desired = subscriber_rules(subscriptions)
-        excess: dict[str, frozenset[AccessRule]] = {}
-        for name in known:
-            existing = self._admin.rules([name]).get(name, _NONE)
-            if name not in desired:
-                self._admin.throttle(name)
-            if extra := existing - desired.get(name, _NONE):
-                excess[name] = extra
-        self._admin.forbid(excess)
+        existing = self._admin.rules(known)
+        excess = {
+            name: extra
+            for name in known
+            if (extra := existing.get(name, _NONE) - desired.get(name, _NONE))
+        }
+        # One that is shut out is throttled whatever it still has: an earlier attempt may have
+        # failed in between.
+        shut_out = known.keys() - desired.keys()
+        narrowed = excess.keys() - shut_out
+        for name in narrowed:
+            self._narrowed[name] = self._clock.monotonic() + PARKED_SECONDS
+        self._admin.forbid(excess, throttle=sorted(shut_out | narrowed))
 
     def give_subscriptions(self, subscriptions: Collection[Subscription]) -> None:
         """Give these subscriptions what they may do and cannot yet."""
         desired = subscriber_rules(subscriptions)
+        existing = self._admin.rules(desired)
         for name in desired:
-            self._admin.unthrottle(name)
-        self._admin.allow(
-            {
-                name: lacking
-                for name, rules in desired.items()
-                if (lacking := rules - self._admin.rules([name]).get(name, _NONE))
-            }
-        )
+            # Whoever had something was not shut out, so there is no throttle to take away, or one
+            # that has to stay for a while.
+            if name not in existing and name not in self._narrowed:
+                self._admin.unthrottle(name)
+        self._allow(desired, existing)
+
+    def release_narrowed(self) -> None:
+        """Take the throttle from those who lost only a part, once no fetch of before is left."""
+        now = self._clock.monotonic()
+        for name, until in list(self._narrowed.items()):
+            if until <= now:
+                if name in self._admin.rules([name]):
+                    self._admin.unthrottle(name)
+                del self._narrowed[name]
 
     def give_providers(self, transaction: CatalogTransaction, providers: Collection[str]) -> None:
         """Give these organisations what they may do and cannot yet, as providers."""
         entries = transaction.provided(providers)
         desired = organisation_rules(providers, entries)
-        existing = self._admin.rules(desired)
+        self._allow(desired, self._admin.rules(desired))
+
+    def _allow(
+        self,
+        desired: Mapping[str, frozenset[AccessRule]],
+        existing: Mapping[str, frozenset[AccessRule]],
+    ) -> None:
         self._admin.allow(
             {
                 name: lacking

@@ -51,7 +51,7 @@ class Reads:
         return CatalogChanges(
             store=self.store,
             topics=MemoryTopicAdmin(MemoryBroker()),
-            access=Access(MemoryAccessAdmin()),
+            access=Access(MemoryAccessAdmin(), ManualClock()),
             codec=AvroEventCodec(),
             clock=ManualClock(),
             compile_filter=compile_filter,

@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
 
 from bus.adapters.kafka.admin_call import again_after_transport
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
-from bus.adapters.kafka.quotas import set_consumer_byte_rate
+from bus.adapters.kafka.quotas import ClientQuotas
 from bus.domain.access import AccessRule, Operation, Resource
 from bus.domain.principal import SCRAM_ITERATIONS
 from bus.errors import BrokerUnavailable
@@ -62,6 +62,7 @@ class KafkaAccessAdmin:
     def __init__(self, connection: KafkaConnection) -> None:
         self._connection = connection
         self._admin = AdminClient(connection.client(), logger=LOGGER)
+        self._quotas = ClientQuotas(connection)
 
     def set_password(self, principal: str, password: str) -> None:
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
@@ -127,19 +128,36 @@ class KafkaAccessAdmin:
             )
             self._await_effect(rules)
 
-    def forbid(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
+    def forbid(
+        self, rules: Mapping[str, frozenset[AccessRule]], *, throttle: Collection[str] = ()
+    ) -> None:
         filters = [_exactly(binding) for binding in _bindings(rules)]
-        if filters:
-            _result(
-                lambda: _all(self._admin.delete_acls(filters, request_timeout=_ADMIN_SECONDS)),
-                "delete ACLs",
+        # librdkafka works on the one while this thread asks for the other.
+        begun = [self._delete(filters)]
+        try:
+            self._quotas.set_consumer_byte_rates(
+                dict.fromkeys(throttle, _THROTTLED_BYTES_PER_SECOND)
             )
+        finally:
+            _result(lambda: _all(begun.pop() if begun else self._delete(filters)), "delete ACLs")
+
+    def _delete(self, filters: list[AclBindingFilter]) -> Mapping[Any, Future[Any]]:
+        if not filters:
+            return {}
+        return self._admin.delete_acls(filters, request_timeout=_ADMIN_SECONDS)
 
     def throttle(self, principal: str) -> None:
-        set_consumer_byte_rate(self._connection, principal, _THROTTLED_BYTES_PER_SECOND)
+        self._quotas.set_consumer_byte_rates({principal: _THROTTLED_BYTES_PER_SECOND})
 
     def unthrottle(self, principal: str) -> None:
-        set_consumer_byte_rate(self._connection, principal, None)
+        self._quotas.set_consumer_byte_rates({principal: None})
+
+    def throttled(self) -> frozenset[str]:
+        return frozenset(
+            principal
+            for principal, rate in self._quotas.consumer_byte_rates().items()
+            if rate == _THROTTLED_BYTES_PER_SECOND
+        )
 
     def _await_effect(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
         """

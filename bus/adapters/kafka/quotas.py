@@ -27,10 +27,9 @@ logging.getLogger("kafka").setLevel(logging.ERROR)
 
 class ClientQuotas:
     """
-    The quotas of principals, through one connection that is kept: a new one costs a revocation more
-    than everything else it does.
+    The quotas of principals, for several threads, one at a time.
 
-    For several threads, one at a time.
+    The connection is kept: a new one costs a revocation more than everything else it does.
     """
 
     def __init__(self, connection: KafkaConnection) -> None:

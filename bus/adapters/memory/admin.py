@@ -34,7 +34,7 @@ class MemoryAccessAdmin:
 
     def __init__(self) -> None:
         self.passwords: dict[str, str] = {}
-        self.throttled: set[str] = set()
+        self._throttled: set[str] = set()
         self._rules: dict[str, frozenset[AccessRule]] = {}
 
     def set_password(self, principal: str, password: str) -> None:
@@ -56,12 +56,19 @@ class MemoryAccessAdmin:
         for principal, added in rules.items():
             self._rules[principal] = self._rules.get(principal, frozenset()) | added
 
-    def forbid(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
+    def forbid(
+        self, rules: Mapping[str, frozenset[AccessRule]], *, throttle: Collection[str] = ()
+    ) -> None:
+        for principal in throttle:
+            self.throttle(principal)
         for principal, removed in rules.items():
             self._rules[principal] = self._rules.get(principal, frozenset()) - removed
 
     def throttle(self, principal: str) -> None:
-        self.throttled.add(principal)
+        self._throttled.add(principal)
 
     def unthrottle(self, principal: str) -> None:
-        self.throttled.discard(principal)
+        self._throttled.discard(principal)
+
+    def throttled(self) -> frozenset[str]:
+        return frozenset(self._throttled)

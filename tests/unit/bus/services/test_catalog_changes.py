@@ -38,7 +38,7 @@ def state_of(control: ControlPlane) -> object:
         control.topics.existing("os."),
         control.admin.rules(),
         dict(control.admin.passwords),
-        set(control.admin.throttled),
+        set(control.admin.throttled()),
     )
 
 
@@ -141,7 +141,7 @@ def test_a_revoked_grant_loses_access_at_once_and_its_view_ends(control: Control
         EndGrant(builders.grant(), GrantState.REVOKED)
     ]
     assert SUBSCRIBER not in control.admin.rules()
-    assert control.admin.throttled == {SUBSCRIBER}
+    assert control.admin.throttled() == {SUBSCRIBER}
     assert control.subscription().ended
     assert control.incarnations() == {}
     assert topic in control.topics.existing("os.view.")
@@ -164,7 +164,7 @@ def test_a_revocation_that_fails_halfway_is_done_the_second_time(
 
     assert still_active
     assert SUBSCRIBER not in control.admin.rules()
-    assert control.admin.throttled == {SUBSCRIBER}
+    assert control.admin.throttled() == {SUBSCRIBER}
 
 
 def test_access_is_cut_before_the_change_is_committed_and_given_after(
@@ -241,7 +241,7 @@ def test_a_grant_ends_after_its_last_day(control: ControlPlane) -> None:
     assert on_the_last_day == []
     assert over == [builders.GRANT]
     assert SUBSCRIBER not in control.admin.rules()
-    assert control.admin.throttled == {SUBSCRIBER}
+    assert control.admin.throttled() == {SUBSCRIBER}
     with control.store.transaction() as transaction:
         assert transaction.live().grants[builders.GRANT].state is GrantState.EXPIRED
     assert control.changes.end_expired_grants() == []

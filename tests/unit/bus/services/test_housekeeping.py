@@ -54,7 +54,7 @@ def test_a_grant_whose_last_day_is_over_ends(control: ControlPlane) -> None:
     assert not on_the_last_day
     assert control.subscription().ended
     assert SUBSCRIBER not in control.admin.rules()
-    assert control.admin.throttled == {SUBSCRIBER}
+    assert control.admin.throttled() == {SUBSCRIBER}
 
 
 def test_what_differs_in_kafka_is_put_right(control: ControlPlane) -> None:
