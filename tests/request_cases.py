@@ -154,6 +154,10 @@ def _submit(held: ShareRequest, how: RequestRules, **around: Any) -> ShareReques
     return steps.submit(held, how, steps.Circumstances(**around), at=AT)
 
 
+def _arrive(held: ShareRequest, how: RequestRules, **around: Any) -> ShareRequest:
+    return steps.arrive(held, how, steps.Circumstances(outside=True, **around), at=AT)
+
+
 def _refuse(held: ShareRequest, how: RequestRules) -> ShareRequest:
     given = refusal(addressed_to=how.opinion_to or "")
     return steps.refuse(held, given, how, conditions=())
@@ -203,6 +207,7 @@ STEPS: Mapping[str, tuple[Callable[[ShareRequest, RequestRules], ShareRequest], 
         lambda held, _: steps.pre_review(held, passed=True),
         lambda held, _: steps.pre_review(held, passed=False, reason="no duty needs it"),
     ),
+    "arrive": (_arrive, lambda held, how: _arrive(held, how, controlled_params=True)),
     "record_outside_decision": (
         lambda held, _: steps.record_outside_decision(held, decision(), None),
         lambda held, _: steps.record_outside_decision(held, None, refusal()),

@@ -17,10 +17,13 @@ from bus.domain.deadline import Deadline
 from bus.ports import Clock, LogReaders
 from bus.ports.control import ControlTransaction
 from bus.services import entries, grants, requests
+from bus.services.agreements import Agreements
 from bus.services.desk import Desk
 from bus.services.enforcement import Enforcement
 from bus.services.entries import Entries
+from bus.services.escalations import Escalations
 from bus.services.grants import Grants
+from bus.services.outside_requests import OutsideRequests
 from bus.services.registration import Registration
 from bus.services.requests import Requests
 from bus.services.scheduler import Scheduler
@@ -50,8 +53,16 @@ def control_plane(parts: CatalogParts, readers: LogReaders, clock: Clock) -> Con
     )
     services = ControlServices(
         registration=Registration(desk, enforcement),
-        entries=Entries(desk, incompatibilities=incompatibilities, readers=readers),
+        entries=Entries(
+            desk,
+            incompatibilities=incompatibilities,
+            compile_filter=compile_filter,
+            readers=readers,
+        ),
         requests=Requests(desk, compile_filter=compile_filter),
+        escalations=Escalations(desk, compile_filter=compile_filter),
+        outside_requests=OutsideRequests(desk, compile_filter=compile_filter),
+        agreements=Agreements(desk),
         grants=Grants(desk, compile_filter=compile_filter),
         profiles=profiles,
         parse_entry=parse_entry,

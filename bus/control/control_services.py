@@ -9,8 +9,11 @@ from pydantic import TypeAdapter
 
 from bus.domain.entry import CatalogEntry
 from bus.ports.control import Profiles
+from bus.services.agreements import Agreements
 from bus.services.entries import Entries
+from bus.services.escalations import Escalations
 from bus.services.grants import Grants
+from bus.services.outside_requests import OutsideRequests
 from bus.services.registration import Registration
 from bus.services.requests import Requests
 
@@ -25,6 +28,9 @@ class ControlServices:
     registration: Registration
     entries: Entries
     requests: Requests
+    escalations: Escalations
+    outside_requests: OutsideRequests
+    agreements: Agreements
     grants: Grants
     profiles: Profiles
     parse_entry: EntryParser

@@ -1,6 +1,7 @@
 """Share requests and their actions."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
@@ -135,6 +136,15 @@ class BodyDecisionBody(StrictModel):
     document: str = ""
 
 
+class OutsideDecisionBody(StrictModel):
+    """What the outside decided; without a decision it refused."""
+
+    decision: DecisionBody | None = None
+    document: str = ""
+    """The number of the document that says so."""
+    reason: str = ""
+
+
 class AgreementBody(StrictModel):
     """The text of an agreement: where it is kept, and its digest."""
 
@@ -258,13 +268,13 @@ def record_notice(
     request_id: RequestId, body: NoticeBody, services: Services, by: ActingActor
 ) -> Response:
     """Note that the gateway's notice reached the provider: its clock starts."""
-    return _answer(services.requests.record_notice(by, request_id, body.received_at))
+    return _answer(services.outside_requests.record_notice(by, request_id, body.received_at))
 
 
 @router.post("/{request_id}/consent", response_model=dict[str, Any])
 def consent_to_refusal(request_id: RequestId, services: Services, by: ActingActor) -> Response:
     """Consent to a proposed refusal."""
-    return _answer(services.requests.consent(by, request_id))
+    return _answer(services.escalations.consent(by, request_id))
 
 
 @router.post("/{request_id}/deny-consent", response_model=dict[str, Any])
@@ -272,7 +282,7 @@ def deny_consent(
     request_id: RequestId, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Deny consent to a proposed refusal."""
-    return _answer(services.requests.deny_consent(by, request_id, reason=body.reason))
+    return _answer(services.escalations.deny_consent(by, request_id, reason=body.reason))
 
 
 @router.post("/{request_id}/appeal", response_model=dict[str, Any])
@@ -288,7 +298,7 @@ def record_consultation(
     """Record the outcome of a consultation."""
     decision = None if body.decision is None else body.decision.decision()
     return _answer(
-        services.requests.record_talk(
+        services.escalations.record_talk(
             by,
             request_id,
             agreed=body.agreed,
@@ -302,7 +312,7 @@ def record_consultation(
 @router.post("/{request_id}/open-consultation", response_model=dict[str, Any])
 def open_consultation(request_id: RequestId, services: Services, by: ActingActor) -> Response:
     """Talk to the consumer, as a provider whose refusal got no consent."""
-    return _answer(services.requests.open_consultation(by, request_id))
+    return _answer(services.escalations.open_consultation(by, request_id))
 
 
 @router.post("/{request_id}/escalate", response_model=dict[str, Any])
@@ -310,7 +320,7 @@ def escalate_request(
     request_id: RequestId, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Put a request before the first body of the escalation chain."""
-    return _answer(services.requests.escalate(by, request_id, reasons=body.reason))
+    return _answer(services.escalations.escalate(by, request_id, reasons=body.reason))
 
 
 @router.post("/{request_id}/pass-on", response_model=dict[str, Any])
@@ -318,7 +328,7 @@ def pass_escalation_on(
     request_id: RequestId, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Pass an escalation on to the next body."""
-    return _answer(services.requests.pass_on(by, request_id, reasons=body.reason))
+    return _answer(services.escalations.pass_on(by, request_id, reasons=body.reason))
 
 
 @router.post("/{request_id}/decide", response_model=dict[str, Any])
@@ -328,7 +338,7 @@ def decide_escalation(
     """Decide as the body that the request is before."""
     decision = None if body.decision is None else body.decision.decision()
     return _answer(
-        services.requests.decide_escalation(by, request_id, decision, document=body.document)
+        services.escalations.decide_escalation(by, request_id, decision, document=body.document)
     )
 
 
@@ -337,7 +347,7 @@ def steering_decides(
     request_id: RequestId, body: ApprovedBody, services: Services, by: ActingActor
 ) -> Response:
     """Approve or reject, as the steering body, what the parties agreed."""
-    return _answer(services.requests.steering_decides(by, request_id, approved=body.approved))
+    return _answer(services.escalations.steering_decides(by, request_id, approved=body.approved))
 
 
 @router.post("/{request_id}/pre-review", response_model=dict[str, Any])
@@ -346,7 +356,27 @@ def pre_review(
 ) -> Response:
     """Pass or reject what asks for an outside resource."""
     return _answer(
-        services.requests.pre_review(by, request_id, passed=body.approved, reason=body.reason)
+        services.outside_requests.pre_review(
+            by, request_id, passed=body.approved, reason=body.reason
+        )
+    )
+
+
+@router.post("/{request_id}/outside-decision", response_model=dict[str, Any])
+def record_outside_decision(
+    request_id: RequestId, body: OutsideDecisionBody, services: Services, by: ActingActor
+) -> Response:
+    """Record what the outside decided about a forwarded request, as the gateway body (R-100)."""
+    decision = None
+    if body.decision is not None:
+        decision = replace(body.decision.decision(), document=body.document)
+    return _answer(
+        services.outside_requests.record_outside_decision(
+            by,
+            request_id,
+            decision=decision,
+            refusal=None if decision else Refusal(text=body.reason, document=body.document),
+        )
     )
 
 
@@ -356,7 +386,7 @@ def demand_agreement(
 ) -> Response:
     """Demand a sharing agreement: activation waits for both signatures (R-097)."""
     return _answer(
-        services.requests.demand_agreement(
+        services.agreements.demand_agreement(
             by, request_id, document=body.document, document_sha256=body.sha256
         )
     )
@@ -367,7 +397,7 @@ def sign_agreement(
     request_id: RequestId, body: SignatureBody, services: Services, by: ActingActor
 ) -> Response:
     """Sign the sharing agreement for one's own side."""
-    held = services.requests.sign_agreement(by, request_id, document_sha256=body.sha256)
+    held = services.agreements.sign_agreement(by, request_id, document_sha256=body.sha256)
     return JSONResponse(as_json(held.value), headers={"ETag": etag(held.version)})
 
 

@@ -181,6 +181,10 @@ class ShareRequest:
     id: str
     jurisdiction: str
     """The provider's: its deadlines and refusal rules govern the decision (R-265)."""
+    home: str = ""
+    """The consumer's jurisdiction, where the resource is another's: its overseers see it too."""
+    kept_back: bool = False
+    """It has not left the consumer's jurisdiction: the provider knows nothing of it (R-095)."""
     provider: str
     consumer: str
     scope: Scope

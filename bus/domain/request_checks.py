@@ -1,16 +1,21 @@
-"""What a request, a decision and a refusal must have (R-080, R-085, R-087, R-090)."""
+"""What a request, a decision and a refusal must have (R-080, R-085, R-087, R-090); old cases."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from bus.domain.profile_terms import RefusalReason
-from bus.domain.request import Ask, Decision, Refusal
+from bus.domain.request import Ask, Decision, Refusal, RequestState, ShareRequest
 from bus.domain.request_rules import RequestRules
 from bus.domain.view import Treatment
 from bus.errors import Refused
 
 #: What every request says by itself: the items are the need.
 _ALWAYS_THERE = frozenset({"need", "purpose"})
+#: What a request came to whose content may be asked for again, as another case (§2.4).
+REFUSED_FOR_GOOD = frozenset(
+    {RequestState.REFUSED, RequestState.DENIED_FINAL, RequestState.REJECTED_PRE_REVIEW}
+)
 
 
 def missing_parts(ask: Ask, fields: Collection[str]) -> set[str]:
@@ -85,3 +90,26 @@ def _names(text: str, name: str) -> bool:
     """Tell whether `text` names it as a word: `id` is not named in `considered`."""
     word = re.escape(name.strip())
     return bool(word) and re.search(rf"(?<![0-9A-Za-z_]){word}(?![0-9A-Za-z_])", text) is not None
+
+
+def link_to_refused(request: ShareRequest, earlier: Iterable[ShareRequest]) -> ShareRequest:
+    """
+    Link a request to the newest of `earlier` that asked for the same and was refused (§2.4).
+
+    Only how long the data is wanted may differ. It is no obstacle: the old case is at hand.
+    """
+    same = [
+        each
+        for each in earlier
+        if each.id != request.id
+        and each.consumer == request.consumer
+        and each.state in REFUSED_FOR_GOOD
+        and _content(each.ask) == _content(request.ask)
+    ]
+    newest = max(same, key=lambda each: each.created_at, default=None)
+    return replace(request, linked_to=None if newest is None else newest.id)
+
+
+def _content(ask: Ask) -> object:
+    items = frozenset(ask.items)
+    return ask.resource, items, ask.row_filter, ask.purpose, ask.duty, ask.mode, dict(ask.form)

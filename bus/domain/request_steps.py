@@ -7,7 +7,7 @@ Silence is never consent and never refusal: time alone leads nowhere but to OVER
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from bus.domain.profile_terms import ClockStart, InboundAccess, NotSharedRequest
@@ -17,6 +17,7 @@ from bus.domain.request_checks import check_decision, check_refusal, missing_par
 from bus.domain.request_life import REQUEST_LIFE
 from bus.domain.request_rules import OUTSIDE_BODIES, RequestRules
 from bus.domain.share import ShareClass
+from bus.domain.view import Treatment
 from bus.domain.working_days import DueDate, is_over
 from bus.errors import Forbidden, Refused, StateConflict
 
@@ -26,7 +27,6 @@ UNDECIDED = frozenset({_S.PENDING, _S.OVERDUE})
 #: Talks that a third party takes part in: the gateway body, the operator (R-099, R-101).
 _THREE_SIDED = frozenset({Body.THREE_WAY_CONSULTATION, Body.THREE_PARTY_MEETING})
 _THREE = 3
-_REFUSED_FOR_GOOD = frozenset({_S.REFUSED, _S.DENIED_FINAL, _S.REJECTED_PRE_REVIEW})
 _PASSED_ON = "passed on"
 _AUTHORISED = "authorised"
 _DENIED = "denied"
@@ -71,29 +71,6 @@ def complete(request: ShareRequest, ask: Ask, share_class: ShareClass) -> ShareR
     return replace(request, state=_move(request, "complete"), ask=ask, share_class=share_class)
 
 
-def link_to_refused(request: ShareRequest, earlier: Iterable[ShareRequest]) -> ShareRequest:
-    """
-    Link a request to the newest of `earlier` that asked for the same and was refused (§2.4).
-
-    Only how long the data is wanted may differ. It is no obstacle: the old case is at hand.
-    """
-    same = [
-        each
-        for each in earlier
-        if each.id != request.id
-        and each.consumer == request.consumer
-        and each.state in _REFUSED_FOR_GOOD
-        and _content(each.ask) == _content(request.ask)
-    ]
-    newest = max(same, key=lambda each: each.created_at, default=None)
-    return replace(request, linked_to=None if newest is None else newest.id)
-
-
-def _content(ask: Ask) -> object:
-    items = frozenset(ask.items)
-    return ask.resource, items, ask.row_filter, ask.purpose, ask.duty, ask.mode, dict(ask.form)
-
-
 def submit(
     request: ShareRequest,
     rules: RequestRules,
@@ -118,22 +95,33 @@ def submit(
             "a request is first made, then received, then registered", code="TIMES_INVALID"
         )
     state = _move(request, "submit", _destination(request, rules, around))
+    entered = _entered(request, state, rules, made_at=made, received_at=received, at=at)
+    return replace(entered, submitted_at=made, missing="")
+
+
+def _entered(
+    request: ShareRequest,
+    state: RequestState,
+    rules: RequestRules,
+    *,
+    made_at: dt.datetime,
+    received_at: dt.datetime,
+    at: dt.datetime,
+) -> ShareRequest:
     talking = state in {_S.CONSULTING, _S.DISAGREEMENT}
-    starts = {ClockStart.SUBMITTED: made, ClockStart.RECEIVED: received}
+    starts = {ClockStart.SUBMITTED: made_at, ClockStart.RECEIVED: received_at}
     return replace(
         request,
         state=state,
-        submitted_at=made,
-        received_at=received,
+        received_at=received_at,
         clock_at=starts.get(rules.clock_start) if state is _S.PENDING else None,
         talks_since=at if talking else None,
-        missing="",
     )
 
 
 def _destination(request: ShareRequest, rules: RequestRules, around: Circumstances) -> RequestState:
     unconditional = request.share_class is ShareClass.UNCONDITIONAL
-    if around.outside and unconditional and rules.unconditional_inbound is InboundAccess.PROXY:
+    if around.outside and _fetched_by_proxy(request, rules):
         return _S.PROXY_FETCH
     if around.outside and unconditional and rules.unconditional_inbound is InboundAccess.DIRECT:
         return _S.GRANTED_DIRECT
@@ -144,6 +132,11 @@ def _destination(request: ShareRequest, rules: RequestRules, around: Circumstanc
         return _S.DISAGREEMENT if disagreement else _S.CONSULTING
     controlled = around.controlled_params and rules.controlled_params_approval
     return _S.GRANTED_DIRECT if unconditional and not controlled else _S.PENDING
+
+
+def _fetched_by_proxy(request: ShareRequest, rules: RequestRules) -> bool:
+    unconditional = request.share_class is ShareClass.UNCONDITIONAL
+    return unconditional and rules.unconditional_inbound is InboundAccess.PROXY
 
 
 def _check_submission(request: ShareRequest, rules: RequestRules, around: Circumstances) -> None:
@@ -165,6 +158,12 @@ def _check_submission(request: ShareRequest, rules: RequestRules, around: Circum
             f"{request.consumer} is attached to another network zone", code="ZONE_MISMATCH"
         )
     missing = missing_parts(request.ask, rules.form_fields)
+    if around.outside and missing & rules.form_fields and _fetched_by_proxy(request, rules):
+        raise Refused(
+            "only the gateway body may connect to the outside: let it fetch the data, with "
+            f"{', '.join(sorted(rules.form_fields))}",
+            code="GATEWAY_ONLY",
+        )
     if missing:
         named = ", ".join(f"`{part}`" for part in sorted(missing))
         raise Refused(f"the request lacks {named}", code="FORM_INCOMPLETE")
@@ -244,9 +243,10 @@ def _granted(
     # What a grant rests on decides whether it may hold not-shared items: no caller may choose it.
     check_decision(request.ask, decision)
     authorised = decision.at if state is not _S.AWAITING_STEERING else None
-    return replace(
-        request, state=state, decision=replace(decision, basis=basis), authorised_at=authorised
-    )
+    # Key items belong to every view, named or not.
+    whole = {**dict.fromkeys(request.ask.keys, Treatment.KEEP), **decision.treatments}
+    decided = replace(decision, basis=basis, treatments=whole)
+    return replace(request, state=state, decision=decided, authorised_at=authorised)
 
 
 def refuse(
@@ -521,6 +521,19 @@ def pre_review(
         raise Refused("a rejection needs a reason", code="REASON_REQUIRED")
     rejection = Refusal(text=reason, by=by, at=at)
     return replace(request, state=state, refusals=(*request.refusals, rejection))
+
+
+def arrive(
+    request: ShareRequest, rules: RequestRules, around: Circumstances, *, at: dt.datetime
+) -> ShareRequest:
+    """
+    Put a forwarded request before a provider that is on this platform, under its own `rules`.
+
+    It is the provider's jurisdiction's from now on, and was made there now (R-265).
+    """
+    state = _move(request, "arrive", _destination(request, rules, replace(around, outside=False)))
+    arrived = _entered(request, state, rules, made_at=at, received_at=at, at=at)
+    return replace(arrived, kept_back=False)
 
 
 def record_outside_decision(

@@ -49,9 +49,9 @@ def whole(ask: Ask, entry: CatalogEntry, scope: Scope) -> Ask:
 
 
 def class_of(ask: Ask, entry: CatalogEntry, scope: Scope) -> ShareClass:
-    """Return the strictest class of what is asked for."""
+    """Return the strictest class of what is asked for; key items belong to every view."""
     found = ShareClass.UNCONDITIONAL
-    for name in ask.items:
+    for name in dict.fromkeys((*ask.items, *ask.keys)):
         rule = entry.rule(entry.item_by_name[name], scope)
         if rule is None:
             raise Refused(f"{name!r} is not offered to the {scope} scope", code="SCOPE_NOT_OFFERED")

@@ -26,9 +26,11 @@ from bus.domain.working_days import due_date, end_of_day
 from bus.errors import Forbidden, NotFound, Refused
 from bus.ports import LogReaders, Partition
 from bus.services import grants as grant_steps
+from bus.services import request_acts
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
 from bus.services.kinds import ENTRY
+from bus.views.row_filter import FilterCompiler
 
 SUBJECT = "entry"
 UPDATE_DUE = "update_due"
@@ -45,9 +47,11 @@ class Entries:
         desk: Desk,
         *,
         incompatibilities: Incompatibilities,
+        compile_filter: FilterCompiler,
         readers: LogReaders,
     ) -> None:
         self._desk = desk
+        self._compile_filter = compile_filter
         self._incompatibilities = incompatibilities
         self._readers = readers
 
@@ -228,6 +232,7 @@ class Entries:
                 f"entry {entry.resource} has version {before.version + 1}",
             )
         self._apply_classes(act, entry, self._grace(act, entry))
+        request_acts.resolve_loosened(act, entry, self._compile_filter)
 
     # --- class changes ----------------------------------------------------------------------------
 

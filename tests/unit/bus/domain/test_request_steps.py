@@ -9,6 +9,7 @@ import pytest
 from bus.domain import request_steps as steps
 from bus.domain.profile_terms import ClockStart
 from bus.domain.request import Basis, Hop, Refusal, ShareRequest
+from bus.domain.request_checks import link_to_refused
 from bus.domain.request_rules import RequestRules
 from bus.domain.request_steps import Circumstances
 from bus.domain.share import Scope, ShareClass
@@ -605,7 +606,7 @@ def test_the_same_request_again_is_linked_to_the_newest_that_was_refused() -> No
     pending = request(S.PENDING, id="r-02", created_at=AT + 2 * DAY)
     others = request(S.REFUSED, id="r-03", consumer="tax", created_at=AT + 3 * DAY)
     turned = replace(ASK, items=ASK.items[::-1], valid_until=AT.date())
-    again = steps.link_to_refused(request(ask=turned), [old, newer, pending, others])
+    again = link_to_refused(request(ask=turned), [old, newer, pending, others])
     assert again.linked_to == "r-01"
 
 
@@ -615,7 +616,7 @@ def test_the_same_request_again_is_linked_to_the_newest_that_was_refused() -> No
 def test_changed_content_is_a_new_case(change: dict[str, Any]) -> None:
     """§2.4."""
     changed = request(ask=replace(ASK, **change), linked_to="r-0")
-    assert steps.link_to_refused(changed, [request(S.REFUSED, id="r-0")]).linked_to is None
+    assert link_to_refused(changed, [request(S.REFUSED, id="r-0")]).linked_to is None
 
 
 def test_require_names_the_state() -> None:
