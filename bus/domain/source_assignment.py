@@ -79,6 +79,11 @@ class ElementSources:
     element: str
     assignments: tuple[SourceAssignment, ...] = ()
 
+    @property
+    def id(self) -> str:
+        """What nothing else is called: an element has one list of sources in a jurisdiction."""
+        return sources_id(self.jurisdiction, self.element)
+
     def get(self, assignment: str) -> SourceAssignment:
         """Return one assignment."""
         for each in self.assignments:
@@ -100,6 +105,11 @@ class ElementSources:
             if each.valid_from is not None and each.valid_until is None:
                 return each
         return None
+
+
+def sources_id(jurisdiction: str, element: str) -> str:
+    """Return the id of the sources of an element."""
+    return f"{jurisdiction}/{element}"
 
 
 def claim(
