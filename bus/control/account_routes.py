@@ -155,7 +155,7 @@ def link(name: _Name, body: LinkBody, request: Request, by: ActingActor) -> Resp
 def unlink(
     name: _Name, query: Annotated[LinkBody, Query()], request: Request, by: ActingActor
 ) -> Response:
-    """Let him log in no more; that ends the account's sessions."""
+    """Let them log in no more; that ends the account's sessions."""
     parts(request).accounts.unlink(by, name, query.issuer, query.claim, query.value)
     return Response(status_code=204)
 

@@ -78,7 +78,7 @@ def authenticated(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Authenticated:
-    """Return who asks, whatever he may do; raise `Unauthenticated` if nobody can tell."""
+    """Return who asks, whatever they may do; raise `Unauthenticated` if nobody can tell."""
     identity = parts(request).identity
     token, in_cookie = _shown(request, credentials)
     who = identity.bearer(
@@ -98,7 +98,7 @@ Asking = Annotated[Authenticated, Depends(authenticated)]
 
 
 def acting(request: Request, who: Asking) -> Authenticated:
-    """Return who asks; raise `Forbidden` unless his token is good for this group of routes."""
+    """Return who asks; raise `Forbidden` unless their token is good for this group of routes."""
     identity = parts(request).identity
     named: tuple[ApiScope, ApiScope] | None = getattr(request.state, "api_scopes", None)
     if request.method in _SAFE_METHODS:

@@ -42,7 +42,7 @@ from bus.ports.identity import (
 SESSION_LENGTH = dt.timedelta(hours=1)
 #: No token of ours is longer, and hardly one of anybody else.
 MAX_TOKEN_CHARACTERS = 8192
-#: Somebody without a right token is recorded once in this time, however often he tries.
+#: Somebody without a right token is recorded once in this time, however often they try.
 _RECORD_AGAIN = dt.timedelta(minutes=1)
 _MOST_REMEMBERED = 10_000
 
@@ -186,7 +186,7 @@ class Identity:
         """
         Open a session for somebody whom the identity provider has recognised.
 
-        Raise `Forbidden` ACCOUNT_UNKNOWN if an administrator has not linked him to an account.
+        Raise `Forbidden` ACCOUNT_UNKNOWN if an administrator has not linked them to an account.
         """
         try:
             with self._store.transaction() as transaction:
@@ -200,7 +200,7 @@ class Identity:
             ) from None
 
     def refuse_login(self, *, address: str, reason: str) -> None:
-        """Record that somebody did not come back from the identity provider as he should."""
+        """Record that somebody did not come back from the identity provider as they should."""
         self._refuse("session.refused", address, reason)
 
     def log_out(self, who: Authenticated) -> None:
@@ -295,7 +295,7 @@ class Identity:
         )
 
     def _refuse(self, action: str, address: str, reason: str) -> None:
-        """Record that somebody unknown was refused; not each time, or he could fill the log."""
+        """Record that somebody unknown was refused; not each time, or they could fill the log."""
         now = self._clock.now()
         key = f"{action} {_network(address)}"
         last = self._last_recorded.get(key)
