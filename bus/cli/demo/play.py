@@ -73,8 +73,9 @@ class Play:
         process = self._stage.publish(edition, rate=max(1.0, changed / _CHANGE_SECONDS))
         self._stage.await_flow(process)
         started = time.monotonic()
-        version = self._stage.change_grants()
-        report.grants_changed(version, time.monotonic() - started, flowing=process.poll() is None)
+        flowing = process.poll() is None
+        revocation = self._stage.change_grants()
+        report.grants_changed(time.monotonic() - started, revocation, flowing=flowing)
         tourism = self._dataset.tourism()
         self._departments["tourism"] = tourism
         self._shares["tourism"] = tourism.share
@@ -128,7 +129,7 @@ class Play:
             self._stage.dsn(department),
             self._dataset.table,
             department.share.items,
-            department.subscription(self._dataset.name),
+            self._stage.subscription(department.code),
         )
 
     @staticmethod

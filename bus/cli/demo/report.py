@@ -6,7 +6,7 @@ from rich.table import Table
 
 from bus.cli.console import console
 from bus.cli.demo.scenario import REVOKED, Dataset, Department
-from bus.cli.demo.stage import Published
+from bus.cli.demo.stage import Published, Revocation
 from bus.cli.demo.verdict import Verdict
 
 
@@ -29,12 +29,18 @@ def refusal(department: Department, by_kafka: str, by_control: str) -> None:
     )
 
 
-def grants_changed(version: int | None, seconds: float, *, flowing: bool) -> None:
-    """Say that grants have changed."""
+def grants_changed(seconds: float, revocation: Revocation, *, flowing: bool) -> None:
+    """Say that grants have changed, and how soon the revoked one delivered no more."""
     when = "while data flowed" if flowing else "after the data had flowed"
     console.print(
-        f"[yellow]grants changed {when}[/] in {seconds:.1f} s (policy version {version}): "
-        f"changzhou's filter changed, {REVOKED}'s grant revoked, tourism granted",
+        f"[yellow]grants changed {when}[/] in {seconds:.1f} s: changzhou's filter changed, "
+        f"{REVOKED}'s grant revoked, tourism asked and was granted",
+        highlight=False,
+    )
+    last = revocation.last_delivery
+    came = "no record came after the call" if last is None else f"last record after {last:.3f} s"
+    console.print(
+        f"[yellow]revocation[/] answered in {revocation.call_seconds:.3f} s; {came}",
         highlight=False,
     )
 

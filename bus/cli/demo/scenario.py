@@ -26,11 +26,7 @@ class Department:
     code: str
     title: str
     share: Share
-    """What it may have, in plain Python; the grants say the same in CEL."""
-
-    def subscription(self, prefix: str) -> str:
-        """Return the id of its subscription."""
-        return f"{prefix}-{self.code}"
+    """What it may have, in plain Python; the requests say the same in CEL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +73,12 @@ class Dataset:
             Share(lambda row: "旅游" in row["name"] or "景区" in row["name"], self.items),
         )
 
+    def grant_file(self, folder: Path, department: str) -> Path:
+        """Return the file that says what a department asks for."""
+        return folder / "grants" / f"{self.name}-{department}.yaml"
+
     def prepare_definitions(self, folder: Path) -> None:
-        """Copy the definitions of the demo to `folder`."""
+        """Copy to `folder` what the demo's departments catalogue and ask for."""
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "grants").mkdir(parents=True)
         shutil.copy(_TOPICS / "organisations.yaml", folder)
@@ -88,7 +88,7 @@ class Dataset:
             shutil.copy(path, folder / "grants")
 
     def change_definitions(self, folder: Path) -> None:
-        """Change a filter, take a grant away and give a new one."""
+        """Change what Changzhou may have, and say what the tourism department asks for."""
         grants = folder / "grants"
         changzhou = grants / f"{self.name}-changzhou.yaml"
         text = changzhou.read_text(encoding="utf-8")
@@ -96,7 +96,6 @@ class Dataset:
         if wider == text:
             raise ConfigError(f"{changzhou} does not have the filter that the demo changes")
         changzhou.write_text(wider, encoding="utf-8")
-        (grants / f"{self.name}-{REVOKED}.yaml").unlink()
         tourism = text.replace("changzhou", "tourism").replace(
             'rows: cityCode == "3204"', 'rows: name.contains("旅游") || name.contains("景区")'
         )

@@ -19,19 +19,27 @@ from bus.adapters.embedded.state_folder import StateFolder
 from bus.adapters.embedded.supervisor import Supervisor
 from bus.adapters.kafka.connection import LOGGER
 from bus.adapters.postgres.provision import create_database
-from bus.bootstrap.catalog import catalog
-from bus.bootstrap.connections import kafka_connection
+from bus.bootstrap.connections import control_url, kafka_connection
 from bus.bootstrap.embedded_platform import EmbeddedPlatform
 from bus.bootstrap.verification import Verification, verification
-from bus.cli.demo.scenario import Dataset, Department
+from bus.cli.demo.government import Government
+from bus.cli.demo.last_delivery import LastDelivery
+from bus.cli.demo.scenario import REVOKED, Dataset, Department
 from bus.cli.platform import start_with_progress
-from bus.domain.names import ROUTER_GROUP, group_prefix, provider_principal
+from bus.domain.names import (
+    ROUTER_GROUP,
+    group_prefix,
+    provider_principal,
+    subscription_principal,
+)
 from bus.errors import BusError, ConfigError
 from bus.ports import Partition
 from bus.settings import Settings, load_settings
 
 _REFUSAL_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
+#: How long a revoked reader is watched on.
+_AFTER_REVOCATION_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,15 @@ class Published:
     sending_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """How the revocation of a grant went."""
+
+    call_seconds: float
+    last_delivery: float | None
+    """Seconds from the call to the last record that the reader got; None: none came."""
+
+
 class Stage:
     """Starts, changes and watches everything that the demo runs."""
 
@@ -56,6 +73,7 @@ class Stage:
         self._platform = EmbeddedPlatform(
             self._folder, supervisor=self._supervisor, on_step=lambda _: None
         )
+        self._government: Government | None = None
         self._databases: dict[str, str] = {}
         self._publisher_peak = 0
 
@@ -77,10 +95,26 @@ class Stage:
         )
         start_with_progress(self._platform, settings.cache, settings.maven_mirror)
         self.dataset.prepare_definitions(self._definitions)
-        self.apply()
+        self._government = Government(control_url(self.settings), self._folder, self._definitions)
+        self.government.set_up(self.dataset.resource)
+        self.ask(*(each.code for each in self.dataset.departments()))
+
+    @property
+    def government(self) -> Government:
+        """Who acts; there is nobody before the start."""
+        if self._government is None:
+            raise LookupError("the stage has not been started")
+        return self._government
+
+    def ask(self, *departments: str) -> None:
+        """Let departments ask for their parts, and get them."""
+        for department in departments:
+            self.government.ask(department, self.dataset.grant_file(self._definitions, department))
 
     def stop(self) -> None:
         """Stop everything, the last started first."""
+        if self._government is not None:
+            self._government.close()
         self._supervisor.stop()
 
     def watch(self) -> None:
@@ -92,23 +126,40 @@ class Stage:
         """How to reach the demo's platform."""
         return load_settings(state_folder=self._folder.root)
 
-    def apply(self) -> int | None:
-        """Apply the definitions; return the policy version that came of it."""
-        from bus.adapters.definitions.loader import load_definitions
-
-        definitions = load_definitions(self._definitions)
-        with catalog(self.settings) as parts:
-            applied = parts.changes.apply(definitions.catalog)
-        if applied.plan.faults:
-            raise ConfigError("\n".join(definitions.locate(each) for each in applied.plan.faults))
-        for principal, password in applied.passwords.items():
-            self._folder.save_credentials(principal, password)
-        return applied.policy_version
-
-    def change_grants(self) -> int | None:
-        """Change a filter, revoke a grant and give a new one."""
+    def change_grants(self) -> Revocation:
+        """Change a filter, revoke a grant and give a new one; return how the revocation went."""
         self.dataset.change_definitions(self._definitions)
-        return self.apply()
+        changzhou = self.dataset.grant_file(self._definitions, "changzhou")
+        self.government.amend("changzhou", changzhou)
+        revocation = self._revoke(REVOKED)
+        self.ask("tourism")
+        return revocation
+
+    def _revoke(self, department: str) -> Revocation:
+        """Revoke a grant while its own account reads, and see when the last record reaches it."""
+        subscription = self.subscription(department)
+        principal = subscription_principal(subscription)
+        with verification(self.settings) as tools:
+            topic = tools.account.control.subscription(subscription)["topic"]
+            where = Partition(topic, 0)
+            end = tools.readers.ends([where])[where]
+        reader = LastDelivery(
+            kafka_connection(self.settings, principal),
+            group=f"{group_prefix(principal)}last",
+            topic=topic,
+            end=end,
+        )
+        try:
+            called = time.monotonic()
+            seconds = self.government.revoke(department, self.dataset.resource)
+            time.sleep(_AFTER_REVOCATION_SECONDS)
+            return Revocation(seconds, reader.after(called))
+        finally:
+            reader.close()
+
+    def subscription(self, department: str) -> str:
+        """Return the subscription of a department; one that there is not if it has no grant."""
+        return self.government.grants.get(department, f"none-of-{department}")
 
     def start_sink(self, *departments: Department) -> None:
         """Start the sinks of departments, each on a database of its own."""
@@ -127,7 +178,7 @@ class Stage:
             self._databases[department.code] = dsn
             part = self._platform.process_part(
                 f"sink-{department.code}",
-                *("sink", "postgres", department.subscription(self.dataset.name)),
+                *("sink", "postgres", self.subscription(department.code)),
                 environment={"ONESOURCE_SINK_DSN": dsn},
                 may_finish=True,
             )
@@ -164,7 +215,7 @@ class Stage:
 
         try:
             account(self.settings, principal).control.subscription(
-                department.subscription(self.dataset.name)
+                self.subscription(department.code)
             )
         except BusError as error:
             return by_kafka, error.code
@@ -190,9 +241,7 @@ class Stage:
         from bus.domain.access import OPERATOR
 
         operator = account(self.settings, OPERATOR)
-        found: str = operator.control.subscription(department.subscription(self.dataset.name))[
-            "topic"
-        ]
+        found: str = operator.control.subscription(self.subscription(department.code))["topic"]
         return found
 
     def publish(self, edition: Path, *, rate: float | None = None) -> "subprocess.Popen[str]":
@@ -262,7 +311,7 @@ class Stage:
         return [Partition(descriptor["topic"], each) for each in range(descriptor["partitions"])]
 
     def _await_sink(self, tools: Verification, department: Department, deadline: float) -> None:
-        subscription = department.subscription(self.dataset.name)
+        subscription = self.subscription(department.code)
         while True:
             descriptor = tools.account.control.subscription(subscription)
             if descriptor["fill_end"] is not None:
