@@ -161,6 +161,8 @@ class Settings(BaseSettings):
     cache: Path | None = None
     """Where the embedded broker's jars are kept."""
     maven_mirror: str | None = None
+    profiles: Path | None = None
+    """A folder with further jurisdiction profiles."""
     sink_dsn: SecretStr | None = None
     """The subscriber's own database, for `onesource sink` and `onesource verify`."""
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from bus.adapters.avro.codec import AvroEventCodec
 from bus.adapters.avro.compatibility import incompatibilities
+from bus.adapters.definitions.installed_profiles import InstalledProfiles
 from bus.adapters.kafka.checkpoint_publisher import KafkaCheckpointPublisher
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.kafka.transactional_writer import KafkaTransactionalWriter
@@ -71,7 +72,7 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
             codec=codec,
             clock=clock,
         )
-        plane = control_plane(parts, readers, clock)
+        plane = control_plane(parts, readers, clock, InstalledProfiles(settings.profiles))
         background = Background(
             relay=relay,
             connect_watch=lambda: FillWatch(

@@ -9,6 +9,7 @@ from bus.adapters.calendars.amended_calendars import AmendedCalendars
 from bus.adapters.cel.cel_cpp import compile_filter
 from bus.adapters.definitions.entry_documents import parse_entry
 from bus.adapters.definitions.installed_profiles import InstalledProfiles
+from bus.adapters.postgres.audit_log import PostgresAuditReader, PostgresAuditWriter
 from bus.adapters.postgres.control_store import PostgresControlStore
 from bus.bootstrap.catalog import CatalogParts
 from bus.control.control_services import ControlServices
@@ -16,17 +17,24 @@ from bus.domain.calendar_amendment import RECOUNT
 from bus.domain.deadline import Deadline
 from bus.ports import Clock, LogReaders
 from bus.ports.control import ControlTransaction
-from bus.services import entries, grants, requests
+from bus.services import entries, grants, rectifications, requests, source_assignments
 from bus.services.agreements import Agreements
+from bus.services.audit_queries import AuditQueries
+from bus.services.demands import Demands
 from bus.services.desk import Desk
+from bus.services.disagreements import Disagreements
 from bus.services.enforcement import Enforcement
 from bus.services.entries import Entries
 from bus.services.escalations import Escalations
+from bus.services.filings import Filings
 from bus.services.grants import Grants
+from bus.services.notices import Notices
 from bus.services.outside_requests import OutsideRequests
+from bus.services.rectifications import Rectifications
 from bus.services.registration import Registration
 from bus.services.requests import Requests
 from bus.services.scheduler import Scheduler
+from bus.services.source_assignments import SourceAssignments
 
 Handler = Callable[[ControlTransaction, Deadline], None]
 
@@ -39,9 +47,10 @@ class ControlPlane:
     scheduler: Scheduler[ControlTransaction]
 
 
-def control_plane(parts: CatalogParts, readers: LogReaders, clock: Clock) -> ControlPlane:
+def control_plane(
+    parts: CatalogParts, readers: LogReaders, clock: Clock, profiles: InstalledProfiles
+) -> ControlPlane:
     """Return the use cases over a connected catalog."""
-    profiles = InstalledProfiles()
     enforcement = Enforcement(
         topics=parts.topics, access=parts.access, codec=AvroEventCodec(), clock=clock
     )
@@ -64,6 +73,17 @@ def control_plane(parts: CatalogParts, readers: LogReaders, clock: Clock) -> Con
         outside_requests=OutsideRequests(desk, compile_filter=compile_filter),
         agreements=Agreements(desk),
         grants=Grants(desk, compile_filter=compile_filter),
+        rectifications=Rectifications(desk),
+        audit=AuditQueries(
+            reader=PostgresAuditReader(parts.postgres),
+            writer=PostgresAuditWriter(parts.postgres),
+            clock=clock,
+        ),
+        disagreements=Disagreements(desk, compile_filter=compile_filter),
+        demands=Demands(desk),
+        filings=Filings(desk),
+        sources=SourceAssignments(desk),
+        notices=Notices(desk),
         profiles=profiles,
         parse_entry=parse_entry,
     )
@@ -82,5 +102,7 @@ def _handlers(services: ControlServices) -> Mapping[str, Handler]:
         grants.REMINDER: about(services.grants.remind),
         RECOUNT: lambda _, __: services.requests.recount(),
         entries.UPDATE_DUE: about(services.entries.mark_update_overdue),
+        source_assignments.CHANGE: about(services.sources.change),
         entries.CLASS_GRACE: about(services.entries.end_grace),
+        rectifications.DUE: about(services.rectifications.mark_missed),
     }

@@ -14,13 +14,21 @@ from starlette.exceptions import HTTPException
 from bus import metrics
 from bus.control import (
     account_routes,
+    audit_routes,
     delivery_routes,
+    demand_routes,
+    disagreement_routes,
     entry_routes,
+    filing_routes,
     grant_routes,
     login_routes,
+    notice_routes,
+    profile_routes,
+    rectification_routes,
     registration_routes,
     registry_routes,
     request_routes,
+    source_routes,
 )
 from bus.control.authentication import Authentication
 from bus.control.bodies import CheckBodies
@@ -95,7 +103,20 @@ def make_app(
         app.include_router(account_routes.router)
     if services is not None:
         app.state.services = services
-        for each in (registration_routes, entry_routes, request_routes, grant_routes):
+        for each in (
+            registration_routes,
+            entry_routes,
+            source_routes,
+            filing_routes,
+            demand_routes,
+            request_routes,
+            grant_routes,
+            disagreement_routes,
+            notice_routes,
+            profile_routes,
+            rectification_routes,
+            audit_routes,
+        ):
             app.include_router(each.router)
 
     describe(app)

@@ -10,12 +10,17 @@ from pydantic import TypeAdapter
 from bus.domain.entry import CatalogEntry
 from bus.ports.control import Profiles
 from bus.services.agreements import Agreements
+from bus.services.demands import Demands
+from bus.services.disagreements import Disagreements
 from bus.services.entries import Entries
 from bus.services.escalations import Escalations
+from bus.services.filings import Filings
 from bus.services.grants import Grants
+from bus.services.notices import Notices
 from bus.services.outside_requests import OutsideRequests
 from bus.services.registration import Registration
 from bus.services.requests import Requests
+from bus.services.source_assignments import SourceAssignments
 
 #: (document, jurisdiction) -> the entry that it describes; raises `Refused`.
 EntryParser = Callable[[Mapping[str, Any], str], CatalogEntry]
@@ -32,6 +37,11 @@ class ControlServices:
     outside_requests: OutsideRequests
     agreements: Agreements
     grants: Grants
+    disagreements: Disagreements
+    demands: Demands
+    filings: Filings
+    sources: SourceAssignments
+    notices: Notices
     profiles: Profiles
     parse_entry: EntryParser
 

@@ -54,6 +54,12 @@ _GROUPS = {
     "requests": "申请 Requests",
     "grants": "授权 Grants",
     "audit": "审计 Audit",
+    "sources": "数源 Sources",
+    "filings": "备案 Filings",
+    "demands": "需求清单 Demands",
+    "disagreements": "意见分歧 Disagreements",
+    "notices": "通知 Notices",
+    "profiles": "制度配置 Profiles",
     "search": "检索 Search",
 }
 _MAX_VALUES = 40

@@ -28,8 +28,10 @@ from bus.ports import LogReaders, Partition
 from bus.services import grants as grant_steps
 from bus.services import request_acts
 from bus.services.desk import SCHEDULER, Act, Desk
+from bus.services.filings import open_filing
 from bus.services.ids import new_id
 from bus.services.kinds import ENTRY
+from bus.services.source_assignments import check_source
 from bus.views.row_filter import FilterCompiler
 
 SUBJECT = "entry"
@@ -221,6 +223,7 @@ class Entries:
         """Do what a newly published version does to its tasks and to the grants on it."""
         act.transaction.index_entry(entry)
         act.transaction.clear_deadlines(SUBJECT, entry.resource)
+        open_filing(act, entry, before.version + 1)
         if before.version == 0:
             return
         for held in act.transaction.live([entry.resource]).grants.values():
@@ -457,6 +460,7 @@ class Entries:
     def _check_one_source(act: Act, entry: CatalogEntry) -> None:
         """R-150: an element has one source; the conflict names it."""
         claimed = [item.element for item in entry.items if item.element and not item.reference]
+        check_source(act, entry.jurisdiction, entry.provider, claimed)
         for element, resource in act.transaction.claims(entry.jurisdiction, claimed).items():
             if resource != entry.resource:
                 raise Refused(

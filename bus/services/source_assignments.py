@@ -180,10 +180,10 @@ class SourceAssignments:
         return act.replace(SOURCES, held, changed)
 
 
-def check_source(act: Act, provider: str, elements: list[str]) -> None:
+def check_source(act: Act, jurisdiction: str, provider: str, elements: list[str]) -> None:
     """Raise `Refused` if another organisation was fixed as the source of one of `elements`."""
     for element in elements:
-        held = act.transaction.case(SOURCES, sources_id(act.jurisdiction, element))
+        held = act.transaction.case(SOURCES, sources_id(jurisdiction, element))
         source = None if held is None else held.value.source_at(act.now)
         if source is not None and source.organisation != provider:
             raise Refused(

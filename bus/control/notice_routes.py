@@ -1,0 +1,53 @@
+"""What an organisation, or a body in whose role the caller acts, has to be told."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import JSONResponse
+
+from bus.control.control_services import Services, as_json
+from bus.control.edge_route import EdgeRoute
+from bus.control.entity_tags import etag
+from bus.control.identity import ActingActor, needs
+from bus.control.models import MAX_NAME_CHARACTERS
+from bus.control.pages import Paged
+from bus.domain.accounts import ApiScope
+from bus.domain.cases import CaseFilter
+
+router = APIRouter(
+    prefix="/v1/notices",
+    tags=["notices"],
+    dependencies=[needs(ApiScope.REQUESTS)],
+    route_class=EdgeRoute,
+)
+NoticeId = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS)]
+
+
+@router.get("")
+def list_notices(
+    services: Services,
+    by: ActingActor,
+    page: Paged,
+    unread: Annotated[
+        bool | None, Query(description="only those that were read, or that were not")
+    ] = None,
+) -> dict[str, Any]:
+    """Return the notices for the caller's organisation and roles, in order of time."""
+    after = page.after(str)
+    states = None if unread is None else frozenset({"UNREAD" if unread else "READ"})
+    found = services.notices.page(
+        by,
+        CaseFilter(states=states),
+        after="" if after is None else str(after[0]),
+        limit=page.fetch,
+    )
+    return page.page(
+        found, key=lambda held: (held.value.id,), item=lambda held: as_json(held.value)
+    ).model_dump()
+
+
+@router.post("/{notice}/read", response_model=dict[str, Any])
+def read_notice(notice: NoticeId, services: Services, by: ActingActor) -> Response:
+    """Note that a notice was read."""
+    held = services.notices.read(by, notice)
+    return JSONResponse(as_json(held.value), headers={"ETag": etag(held.version)})
