@@ -39,6 +39,8 @@ from bus.settings import Settings
 
 #: How often to look whether the first record of a bound entry has arrived.
 _FIRST_DATA_SECONDS = 0.5
+#: How often to look for subscribers that lost a part of their access and may read on.
+_RELEASE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
                 rows=settings.audit.checkpoint_rows,
             ),
             repeated=(
+                Repeated("release", parts.changes.release_narrowed, _RELEASE_SECONDS),
                 Repeated("scheduler", plane.scheduler.step, scheduler.POLL_SECONDS),
                 Repeated(
                     "first-data", plane.services.entries.look_for_first_data, _FIRST_DATA_SECONDS

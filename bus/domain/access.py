@@ -125,8 +125,22 @@ SERVICE_RULES: Mapping[str, frozenset[AccessRule]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who provides what: as much of an entry as permissions need."""
+
+    provider: str
+    source_topic: str
+    dead_letter_topic: str
+
+
+def source_of(entry: CatalogEntry) -> Source:
+    """Return the source that an entry describes."""
+    return Source(entry.provider, entry.source_topic, entry.dead_letter_topic)
+
+
 def organisation_rules(
-    organisations: Iterable[str], entries: Iterable[CatalogEntry]
+    organisations: Iterable[str], entries: Iterable[CatalogEntry | Source]
 ) -> dict[str, frozenset[AccessRule]]:
     """
     Return, by principal, what active `organisations` may do.

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
-from bus.domain.access import AccessRule
+from bus.domain.access import AccessRule, Source
 from bus.domain.catalog import LiveCatalog, LiveGrant
 from bus.domain.dead_letter import DeadLetter
 from bus.domain.entry import CatalogEntry
@@ -101,6 +101,18 @@ class CatalogTransaction(Protocol):
         """Return the entries in force of these providers."""
         ...
 
+    def sources(self) -> Sequence[Source]:
+        """Return who provides what, of all entries in force."""
+        ...
+
+    def active_organisations(self) -> Sequence[str]:
+        """Return the codes of the organisations that take part."""
+        ...
+
+    def over(self, today: dt.date) -> Sequence[str]:
+        """Return the resources with active grants whose last day was before `today`."""
+        ...
+
     def save_organisation(self, organisation: Organisation) -> None:
         """Register an organisation, or replace what is known of it."""
         ...
@@ -131,6 +143,10 @@ class CatalogTransaction(Protocol):
 
     def incarnations(self, resources: Collection[str] | None = None) -> Sequence[Incarnation]:
         """Return the view incarnations (of `resources`) that have not ended, in a fixed order."""
+        ...
+
+    def filling(self) -> Sequence[Incarnation]:
+        """Return the view incarnations that are not filled yet and have not ended."""
         ...
 
     def open_incarnation(self, view: View, *, partitions: int) -> Incarnation:
@@ -187,6 +203,10 @@ class CatalogStore(Protocol):
 
         Raise `StoreUnavailable` if the store does not answer.
         """
+        ...
+
+    def snapshot(self) -> AbstractContextManager[CatalogTransaction]:
+        """Return one state of the store to read, without waiting for anybody who writes."""
         ...
 
 

@@ -6,9 +6,10 @@ what is newly allowed is given after. A crash in between leaves too little allow
 and the next reconciliation puts it right.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from bus.domain.access import AccessRule, organisation_rules, subscriber_rules
+from bus.domain.access import AccessRule, Source, organisation_rules, subscriber_rules
+from bus.domain.entry import CatalogEntry
 from bus.domain.principal import Principal, PrincipalKind, make_principal, new_password
 from bus.domain.subscription import Subscription
 from bus.ports import AccessAdmin, CatalogTransaction, Clock
@@ -68,8 +69,17 @@ class Access:
                 self._admin.unthrottle(name)
         self._allow(desired, existing)
 
+    def has_narrowed(self) -> bool:
+        """Tell whether there is somebody to release."""
+        now = self._clock.monotonic()
+        return any(until <= now for until in list(self._narrowed.values()))
+
     def release_narrowed(self) -> None:
-        """Take the throttle from those who lost only a part, once no fetch of before is left."""
+        """
+        Take the throttle from those who lost only a part, once no fetch of before is left.
+
+        To be called in a transaction that writes: nobody must be shut out in the meantime.
+        """
         now = self._clock.monotonic()
         for name, until in list(self._narrowed.items()):
             if until <= now:
@@ -96,25 +106,39 @@ class Access:
             }
         )
 
-    def desired(self, transaction: CatalogTransaction) -> dict[str, frozenset[AccessRule]]:
-        """Return what each provider and subscriber may do, by principal."""
-        live = transaction.live()
-        active = [code for code, each in live.organisations.items() if each.active]
-        entries = [held.entry for held in live.entries.values() if not held.retired]
-        return organisation_rules(active, entries) | subscriber_rules(transaction.subscriptions())
+    def differing(self, transaction: CatalogTransaction) -> list[str]:
+        """
+        Return the principals whose permissions in Kafka are not those in the store.
 
-    def cut(self, transaction: CatalogTransaction) -> list[str]:
+        Wants no lock: what it finds may have been put right meanwhile, `cut` and `give` look again.
+        """
+        desired = self._desired(transaction)
+        managed = self._managed(transaction)
+        existing = self._admin.rules()
+        # One look alone may fall between a throttle and what comes after it.
+        throttled = self._admin.throttled() & desired.keys()
+        suspects = frozenset(throttled - self._narrowed.keys())
+        healed, self._suspects = suspects & self._suspects, suspects
+        for name in healed:
+            self._narrowed[name] = self._clock.monotonic()
+        return sorted(
+            name for name in managed if existing.get(name, _NONE) != desired.get(name, _NONE)
+        )
+
+    def cut(
+        self, transaction: CatalogTransaction, only: Collection[str] | None = None
+    ) -> list[str]:
         """
         Take away what is not allowed any more; return the principals that may do nothing now.
 
         A principal that may do nothing is also throttled, which stops fetches that are parked on
-        the broker (design.md §10).
+        the broker (design.md §10). With `only`, these principals alone are looked at.
         """
-        desired = self.desired(transaction)
-        managed = self._managed(transaction)
+        desired = self._desired(transaction, only)
+        managed = self._managed(transaction, only)
         excess = {
             principal: extra
-            for principal, rules in self._admin.rules().items()
+            for principal, rules in self._admin.rules(only).items()
             if principal in managed and (extra := rules - desired.get(principal, _NONE))
         }
         shut_out = [
@@ -128,10 +152,12 @@ class Access:
         self._admin.forbid(excess)
         return shut_out
 
-    def give(self, transaction: CatalogTransaction) -> Mapping[str, frozenset[AccessRule]]:
-        """Give what is allowed and missing; return what was given."""
-        desired = self.desired(transaction)
-        existing = self._admin.rules()
+    def give(
+        self, transaction: CatalogTransaction, only: Collection[str] | None = None
+    ) -> Mapping[str, frozenset[AccessRule]]:
+        """Give what is allowed and missing (to `only`); return what was given."""
+        desired = self._desired(transaction, only)
+        existing = self._admin.rules(only)
         missing = {
             principal: lacking
             for principal, rules in desired.items()
@@ -139,6 +165,31 @@ class Access:
         }
         self._admin.allow(missing)
         return missing
+
+    def _desired(
+        self, transaction: CatalogTransaction, only: Collection[str] | None = None
+    ) -> dict[str, frozenset[AccessRule]]:
+        """Return what each provider and subscriber (of `only`) may do, by principal."""
+        if only is None:
+            organisations = transaction.active_organisations()
+            sources: Iterable[CatalogEntry | Source] = transaction.sources()
+            subscriptions = transaction.subscriptions()
+        else:
+            known = transaction.principals(only).values()
+            owners = [each.owner for each in known if each.kind is PrincipalKind.ORGANISATION]
+            organisations = [
+                code
+                for code in owners
+                if (found := transaction.organisation(code)) is not None and found.active
+            ]
+            sources = transaction.provided(owners)
+            grants = [each.owner for each in known if each.kind is PrincipalKind.SUBSCRIPTION]
+            held = [transaction.grant(grant) for grant in grants]
+            resources = {each.grant.resource for each in held if each is not None}
+            subscriptions = [
+                each for each in transaction.subscriptions(resources) if each.id in grants
+            ]
+        return organisation_rules(organisations, sources) | subscriber_rules(subscriptions)
 
     def issue(
         self, transaction: CatalogTransaction, name: str, kind: PrincipalKind, owner: str
@@ -149,9 +200,11 @@ class Access:
         transaction.save_principal(make_principal(name, kind, owner, password))
         return password
 
-    def _managed(self, transaction: CatalogTransaction) -> Mapping[str, Principal]:
+    def _managed(
+        self, transaction: CatalogTransaction, only: Collection[str] | None = None
+    ) -> Mapping[str, Principal]:
         return {
             name: principal
-            for name, principal in transaction.principals().items()
+            for name, principal in transaction.principals(only).items()
             if principal.kind is not PrincipalKind.SERVICE
         }

@@ -6,7 +6,7 @@ state, the subscriptions and the compiled policy, with Kafka brought in line aro
 same steps serve single decisions (approve, activate, revoke) instead of whole folders.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from bus.domain.avro_schema import source_schema
@@ -33,6 +33,9 @@ from bus.views.schema_tree import parse_schema
 
 #: (new schema, older schemas) -> why records of the older ones could not be read with the new one.
 Incompatibilities = Callable[[str, Iterable[str]], list[str]]
+
+#: Of how many principals what differs is put right in one transaction: others wait for it.
+_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +101,42 @@ class CatalogChanges:
     def end_expired_grants(self) -> Sequence[str]:
         """End the grants whose last day is over; return their ids."""
         today = self._clock.now().date()
+        with self._store.snapshot() as snapshot:
+            resources = snapshot.over(today)
+        if not resources:
+            return []
         with self._store.transaction() as transaction:
             governed = transaction.governed()
             over = [
                 EndGrant(grant, GrantState.EXPIRED)
-                for grant, entry in transaction.live().active_grants()
+                for grant, entry in transaction.live(resources).active_grants()
                 if grant.valid_until < today and entry.jurisdiction not in governed
             ]
             if over:
                 self._carry_out(transaction, over)
-                self._settle(transaction, {})
+                self._settle(transaction, {}, resources)
         return [each.grant.id for each in over]
 
     def mark_live(self, ends: dict[str, dict[int, int]]) -> None:
         """Note that incarnations are filled, and move on the subscriptions that waited for them."""
         with self._store.transaction() as transaction:
-            open_topics = {each.topic for each in transaction.incarnations()}
-            for topic, fill_end in ends.items():
-                if topic in open_topics:
-                    transaction.mark_live(topic, fill_end)
-            self._settle(transaction, {})
-        self.reconcile()
+            filling = {each.topic: each for each in transaction.filling()}
+            filled = [filling[topic] for topic in ends if topic in filling]
+            for incarnation in filled:
+                transaction.mark_live(incarnation.topic, ends[incarnation.topic])
+            resources = sorted({each.view.resource for each in filled})
+            moved = self._settle(transaction, {}, resources).changed
+        if moved:
+            with self._store.transaction() as transaction:
+                ids = {each.id for each in moved}
+                standing = transaction.subscriptions(resources)
+                self._access.give_subscriptions([each for each in standing if each.id in ids])
+
+    def release_narrowed(self) -> None:
+        """Let those read on who lost a part of their access a while ago."""
+        if self._access.has_narrowed():
+            with self._store.transaction():
+                self._access.release_narrowed()
 
     def reissue(self, principal: str) -> str:
         """
@@ -133,10 +151,18 @@ class CatalogChanges:
             return self._access.issue(transaction, known.name, known.kind, known.owner)
 
     def reconcile(self) -> None:
-        """Give and take away in Kafka whatever differs from the state in the store."""
-        with self._store.transaction() as transaction:
-            self._access.cut(transaction)
-            self._access.give(transaction)
+        """
+        Give and take away in Kafka whatever differs from the state in the store.
+
+        What differs is found without holding anybody up; only what is put right takes the lock.
+        """
+        with self._store.snapshot() as snapshot:
+            differing = self._access.differing(snapshot)
+        for start in range(0, len(differing), _AT_ONCE):
+            only = differing[start : start + _AT_ONCE]
+            with self._store.transaction() as transaction:
+                self._access.cut(transaction, only)
+                self._access.give(transaction, only)
 
     def _plan(self, transaction: CatalogTransaction, declared: Catalog) -> CatalogPlan:
         governed = transaction.governed()
@@ -210,17 +236,25 @@ class CatalogChanges:
                 case AmendGrant(grant, version):
                     transaction.save_grant(grant, version=version, state=GrantState.ACTIVE)
                 case EndGrant(grant, state):
-                    held = transaction.live().grants[grant.id]
-                    transaction.save_grant(grant, version=held.version, state=state)
+                    held = transaction.grant(grant.id)
+                    if held is not None:
+                        transaction.save_grant(grant, version=held.version, state=state)
         return passwords
 
-    def _settle(self, transaction: CatalogTransaction, passwords: dict[str, str]) -> Refreshed:
-        """Bring the data plane in line: topics and accounts exist, old access is cut."""
-        refreshed = refresh(transaction, self._codec, self._clock)
+    def _settle(
+        self,
+        transaction: CatalogTransaction,
+        passwords: dict[str, str],
+        resources: Collection[str] | None = None,
+    ) -> Refreshed:
+        """Bring the data plane (of `resources`) in line: topics and accounts, old access is cut."""
+        refreshed = refresh(transaction, self._codec, self._clock, resources)
         existing = self._topics.existing("os.")
         self._topics.ensure([spec for spec in refreshed.topics if spec.name not in existing])
-        known = transaction.principals()
-        for subscription in transaction.subscriptions():
+        subscriptions = refreshed.changed if resources is not None else transaction.subscriptions()
+        names = [each.principal for each in subscriptions]
+        known = transaction.principals(names) if names else {}
+        for subscription in subscriptions:
             if subscription.principal not in known:
                 passwords[subscription.principal] = self._access.issue(
                     transaction,
@@ -228,5 +262,8 @@ class CatalogChanges:
                     PrincipalKind.SUBSCRIPTION,
                     subscription.id,
                 )
-        self._access.cut(transaction)
+        if resources is None:
+            self._access.cut(transaction)
+        else:
+            self._access.cut_subscriptions(transaction, refreshed.changed)
         return refreshed

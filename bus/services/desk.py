@@ -240,7 +240,9 @@ class Desk:
         if settled.providers:
             with self._store.snapshot() as transaction:
                 self._enforcement.give_providers(transaction, settled.providers)
-        self._enforcement.finish(settled)
+        if settled.gives:
+            with self._store.transaction() as transaction:
+                self._enforcement.finish(transaction, settled)
 
     @contextmanager
     def look(self, actor: Actor) -> Iterator[Act]:

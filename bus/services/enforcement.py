@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bus.domain.principal import PrincipalKind
 from bus.domain.subscription import Subscription
-from bus.ports import CatalogTransaction, Clock, EventCodec, TopicAdmin
+from bus.ports import CatalogTransaction, Clock, EventCodec, TopicAdmin, TopicSpec
 from bus.services.access import Access
 from bus.services.data_plane import refresh
 
@@ -21,10 +21,16 @@ class Settled:
     """What a decision has changed in the data plane."""
 
     policy_version: int | None = None
+    resources: tuple[str, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     providers: tuple[str, ...] = ()
     passwords: dict[str, str] = field(default_factory=dict)
     """Of accounts that were created: handed over once, stored nowhere."""
+
+    @property
+    def gives(self) -> bool:
+        """Whether somebody may read something now who could not before."""
+        return any(each.topics() for each in self.subscriptions)
 
 
 class Enforcement:
@@ -37,13 +43,16 @@ class Enforcement:
         self._access = access
         self._codec = codec
         self._clock = clock
+        #: Topics that were created, or were there. They go with an incarnation, whose name never
+        #: comes again.
+        self._known: set[str] = set()
 
     def settle(self, transaction: CatalogTransaction, resources: Collection[str]) -> Settled:
         """Bring the data plane of `resources` in line with their entries and grants."""
         refreshed = refresh(transaction, self._codec, self._clock, resources)
-        settled = Settled(refreshed.policy_version, refreshed.changed)
-        if refreshed.policy_version is not None:
-            self._topics.ensure(refreshed.topics)
+        settled = Settled(refreshed.policy_version, tuple(resources), refreshed.changed)
+        self._access.cut_subscriptions(transaction, refreshed.changed)
+        self._ensure(refreshed.topics)
         names = [each.principal for each in refreshed.changed if not each.ended]
         known = transaction.principals(names) if names else {}
         for subscription in refreshed.changed:
@@ -54,12 +63,24 @@ class Enforcement:
                     PrincipalKind.SUBSCRIPTION,
                     subscription.id,
                 )
-        self._access.cut_subscriptions(transaction, refreshed.changed)
         return settled
 
-    def finish(self, settled: Settled) -> None:
-        """Give what may be read now; call it after the commit."""
-        self._access.give_subscriptions(settled.subscriptions)
+    def _ensure(self, topics: Collection[TopicSpec]) -> None:
+        """Create the topics that are not known to exist; most decisions need no new one."""
+        missing = [spec for spec in topics if spec.name not in self._known]
+        self._topics.ensure(missing)
+        self._known.update(spec.name for spec in missing)
+
+    def finish(self, transaction: CatalogTransaction, settled: Settled) -> None:
+        """
+        Give what may be read now, in a transaction that writes, after that of the decision.
+
+        What stands at this moment is given: it may have been taken away again in between.
+        """
+        changed = {each.id for each in settled.subscriptions}
+        self._access.give_subscriptions(
+            [each for each in transaction.subscriptions(settled.resources) if each.id in changed]
+        )
 
     def give_providers(self, transaction: CatalogTransaction, providers: Collection[str]) -> None:
         """Let providers write the source topics of their entries."""

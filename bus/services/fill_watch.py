@@ -51,13 +51,14 @@ class FillWatch:
             return
         self._size = self._state.changes
         self._looked_at = self._clock.monotonic()
-        with self._store.transaction() as transaction:
-            filling = [each for each in transaction.incarnations() if not each.live]
+        with self._store.snapshot() as snapshot:
+            filling = snapshot.filling()
             if not filling:
                 return
+            resources = {each.view.resource for each in filling}
             partitions = {
                 (held.entry.resource, held.entry.generation): held.entry
-                for held in transaction.live().entries.values()
+                for held in snapshot.live(resources).entries.values()
             }
         filled = []
         for incarnation in filling:

@@ -100,3 +100,21 @@ def test_accounts_and_throttles_can_be_set_and_removed_twice(
     access.unthrottle(word)
     access.remove_account(word)
     access.remove_account(word)
+
+
+def test_permissions_go_and_throttles_come_in_one_step(administration: Administration) -> None:
+    """What a revocation does to an account (design.md §10)."""
+    access, word = administration.access, administration.word
+    rules = {f"{word}-c": frozenset({rule(word, Operation.READ)})}
+    access.allow(rules)
+
+    access.forbid(rules, throttle=[f"{word}-c", f"{word}-d"])
+    access.forbid({}, throttle=[f"{word}-c"])
+
+    wait_until(
+        lambda: {f"{word}-c", f"{word}-d"} <= access.throttled(), "both are throttled", seconds=10
+    )
+    assert access.rules([f"{word}-c"]) == {}
+    access.unthrottle(f"{word}-c")
+    wait_until(lambda: f"{word}-c" not in access.throttled(), "one is free", seconds=10)
+    assert f"{word}-d" in access.throttled()

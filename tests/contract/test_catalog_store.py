@@ -14,6 +14,7 @@ from bus.adapters.memory.catalog_store import (
 from bus.adapters.postgres.catalog_store import PostgresCatalogStore
 from bus.adapters.postgres.outbox import PostgresOutbox, PostgresRelayLock
 from bus.adapters.postgres.pool import Postgres
+from bus.domain.access import source_of
 from bus.domain.grant import GrantState
 from bus.domain.names import POLICY_TOPIC
 from bus.domain.subscription import Subscription
@@ -206,3 +207,33 @@ def test_one_replica_at_a_time_relays(store: Store) -> None:
     first.release()
     assert not first.held()
     wait_until(second.acquire, "the other takes over")
+
+
+def test_a_snapshot_tells_what_permissions_and_the_clock_need(store: Store) -> None:
+    """What is looked at again and again is asked for by itself, not with the whole catalog."""
+    entry, grant = builders.entry(), builders.grant()
+    left = replace(builders.organisation("left"), active=False)
+    add_entry(store)
+    with store.catalog.transaction() as transaction:
+        transaction.save_organisation(builders.organisation("here"))
+        transaction.save_organisation(left)
+        transaction.save_grant(grant, version=1, state=GrantState.ACTIVE)
+        filled = transaction.open_incarnation(view(), partitions=1)
+        filling = transaction.open_incarnation(view(), partitions=1)
+        ended = transaction.open_incarnation(view(), partitions=1)
+        transaction.mark_live(filled.topic, {0: 1})
+        transaction.end_incarnation(ended.topic, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+
+    with store.catalog.snapshot() as snapshot:
+        assert snapshot.active_organisations() == ["here"]
+        assert snapshot.sources() == [source_of(entry)]
+        assert snapshot.filling() == [filling]
+        assert snapshot.over(grant.valid_until) == []
+        assert snapshot.over(grant.valid_until + dt.timedelta(days=1)) == [entry.resource]
+    with store.catalog.transaction() as transaction:
+        transaction.save_grant(grant, version=1, state=GrantState.SUSPENDED)
+        transaction.retire_entry(entry.resource)
+
+    with store.catalog.snapshot() as snapshot:
+        assert snapshot.over(grant.valid_until + dt.timedelta(days=1)) == []
+        assert snapshot.sources() == []

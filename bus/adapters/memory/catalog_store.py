@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from bus.domain.access import Source, source_of
 from bus.domain.catalog import LiveCatalog, LiveEntry, LiveGrant
 from bus.domain.entry import CatalogEntry
 from bus.domain.grant import Grant, GrantState
@@ -50,6 +51,10 @@ class MemoryCatalogStore:
         yield MemoryCatalogTransaction(changed)
         self.state = changed
 
+    @contextmanager
+    def snapshot(self) -> Iterator[CatalogTransaction]:
+        yield MemoryCatalogTransaction(copy.deepcopy(self.state))
+
 
 class MemoryCatalogTransaction:
     """See `bus.ports.CatalogTransaction`."""
@@ -91,6 +96,25 @@ class MemoryCatalogTransaction:
             for _, held in sorted(self._state.entries.items())
             if not held.retired and held.entry.provider in providers
         ]
+
+    def sources(self) -> Sequence[Source]:
+        return [
+            source_of(held.entry)
+            for _, held in sorted(self._state.entries.items())
+            if not held.retired
+        ]
+
+    def active_organisations(self) -> Sequence[str]:
+        return sorted(code for code, each in self._state.organisations.items() if each.active)
+
+    def over(self, today: dt.date) -> Sequence[str]:
+        return sorted(
+            {
+                held.grant.resource
+                for held in self._state.grants.values()
+                if held.state is GrantState.ACTIVE and held.grant.valid_until < today
+            }
+        )
 
     def save_organisation(self, organisation: Organisation) -> None:
         self._state.organisations[organisation.code] = organisation
@@ -136,6 +160,9 @@ class MemoryCatalogTransaction:
             if topic not in self._state.ended
             and (resources is None or each.view.resource in resources)
         ]
+
+    def filling(self) -> Sequence[Incarnation]:
+        return [each for each in self.incarnations() if not each.live]
 
     def open_incarnation(self, view: View, *, partitions: int) -> Incarnation:
         lives = [each for each in self._state.incarnations.values() if each.view.id == view.id]

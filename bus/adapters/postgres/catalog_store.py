@@ -13,10 +13,11 @@ from psycopg.types.json import Jsonb
 from bus.adapters.postgres.documents import from_document, to_document
 from bus.adapters.postgres.pool import Postgres
 from bus.adapters.postgres.statements import statements
+from bus.domain.access import Source
 from bus.domain.catalog import LiveCatalog, LiveEntry, LiveGrant
 from bus.domain.entry import CatalogEntry
 from bus.domain.grant import Grant, GrantState
-from bus.domain.names import POLICY_TOPIC, view_topic
+from bus.domain.names import POLICY_TOPIC, dead_letter_topic, source_topic, view_topic
 from bus.domain.organisation import Organisation
 from bus.domain.policy import WriterSchema
 from bus.domain.principal import Principal, PrincipalKind
@@ -39,6 +40,12 @@ class PostgresCatalogStore:
     def transaction(self) -> Iterator[CatalogTransaction]:
         with self._postgres.transaction() as connection:
             connection.execute(statements(_CATALOG)["lock"])
+            yield PostgresCatalogTransaction(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[CatalogTransaction]:
+        with self._postgres.transaction() as connection:
+            connection.execute(statements(_CATALOG)["snapshot"])
             yield PostgresCatalogTransaction(connection)
 
 
@@ -83,6 +90,22 @@ class PostgresCatalogTransaction:
     def provided(self, providers: Collection[str]) -> Sequence[CatalogEntry]:
         rows = self._rows(_CATALOG, "provided", providers=list(providers))
         return [from_document(CatalogEntry, content) for (content,) in rows]
+
+    def sources(self) -> Sequence[Source]:
+        return [
+            Source(
+                provider,
+                source_topic(jurisdiction, provider, resource, generation),
+                dead_letter_topic(jurisdiction, resource),
+            )
+            for jurisdiction, provider, resource, generation in self._rows(_CATALOG, "sources")
+        ]
+
+    def active_organisations(self) -> Sequence[str]:
+        return [code for (code,) in self._rows(_CATALOG, "active_organisations")]
+
+    def over(self, today: dt.date) -> Sequence[str]:
+        return [resource for (resource,) in self._rows(_CATALOG, "over", today=today)]
 
     def save_organisation(self, organisation: Organisation) -> None:
         self._execute(
@@ -139,18 +162,11 @@ class PostgresCatalogTransaction:
     def incarnations(self, resources: Collection[str] | None = None) -> Sequence[Incarnation]:
         asked = None if resources is None else list(resources)
         return [
-            Incarnation(
-                view=from_document(View, view),
-                number=number,
-                topic=topic,
-                partitions=partitions,
-                live=live,
-                fill_end={int(partition): end for partition, end in fill_end.items()},
-            )
-            for topic, number, view, partitions, live, fill_end in self._rows(
-                _DATA_PLANE, "incarnations", resources=asked
-            )
+            _incarnation(row) for row in self._rows(_DATA_PLANE, "incarnations", resources=asked)
         ]
+
+    def filling(self) -> Sequence[Incarnation]:
+        return [_incarnation(row) for row in self._rows(_DATA_PLANE, "filling")]
 
     def open_incarnation(self, view: View, *, partitions: int) -> Incarnation:
         ((number,),) = self._rows(_DATA_PLANE, "next_incarnation", view_id=view.id)
@@ -264,6 +280,18 @@ class PostgresCatalogTransaction:
 def _grant(row: Sequence[Any]) -> LiveGrant:
     version, state, content = row
     return LiveGrant(grant=from_document(Grant, content), version=version, state=GrantState(state))
+
+
+def _incarnation(row: Sequence[Any]) -> Incarnation:
+    topic, number, view, partitions, live, fill_end = row
+    return Incarnation(
+        view=from_document(View, view),
+        number=number,
+        topic=topic,
+        partitions=partitions,
+        live=live,
+        fill_end={int(partition): end for partition, end in fill_end.items()},
+    )
 
 
 def principal_of(row: Sequence[Any]) -> Principal:

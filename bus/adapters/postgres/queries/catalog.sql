@@ -33,6 +33,30 @@ SELECT v.content
  WHERE NOT r.retired AND v.content ->> 'provider' = ANY (%(providers)s)
  ORDER BY r.code;
 
+-- name: snapshot
+-- Read one state, and wait for nobody.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+-- name: sources
+-- Who provides what, of all entries in force.
+SELECT v.content ->> 'jurisdiction', v.content ->> 'provider', r.code, v.generation
+  FROM onesource.resource r
+  JOIN onesource.entry_version v ON v.resource = r.code AND v.version = r.version
+ WHERE NOT r.retired
+ ORDER BY r.code;
+
+-- name: active_organisations
+-- Who takes part.
+SELECT code FROM onesource.organisation
+ WHERE coalesce((content ->> 'active')::boolean, true)
+ ORDER BY code;
+
+-- name: over
+-- The resources with active grants whose last day is over.
+SELECT DISTINCT resource FROM onesource.share_grant
+ WHERE state = 'ACTIVE' AND valid_until < %(today)s
+ ORDER BY resource;
+
 -- name: save_organisation
 -- Register an organisation, or replace what is known of it.
 INSERT INTO onesource.organisation (code, content)

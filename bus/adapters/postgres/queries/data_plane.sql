@@ -6,6 +6,13 @@ SELECT topic, number, view, partitions, live, fill_end
    AND (%(resources)s::text[] IS NULL OR resource = ANY (%(resources)s))
  ORDER BY topic;
 
+-- name: filling
+-- The view incarnations that are not filled yet and have not ended.
+SELECT topic, number, view, partitions, live, fill_end
+  FROM onesource.incarnation
+ WHERE ended_at IS NULL AND NOT live
+ ORDER BY topic;
+
 -- name: next_incarnation
 -- The number of a view's next life.
 SELECT coalesce(max(number), 0) + 1 FROM onesource.incarnation WHERE view_id = %(view_id)s;

@@ -141,15 +141,15 @@ def test_nothing_is_concluded_before_the_end_of_the_state_topic(
 
 
 def counting(control: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Return a function that tells how many transactions there have been."""
+    """Return a function that tells how often the store was looked at."""
     begun: list[int] = []
-    transaction = control.store.transaction
+    snapshot = control.store.snapshot
 
     def counted() -> object:
         begun.append(1)
-        return transaction()
+        return snapshot()
 
-    monkeypatch.setattr(control.store, "transaction", counted)
+    monkeypatch.setattr(control.store, "snapshot", counted)
     return lambda: len(begun)
 
 
