@@ -11,6 +11,7 @@ from bus.adapters.definitions.entry_documents import parse_entry
 from bus.adapters.definitions.installed_profiles import InstalledProfiles
 from bus.adapters.postgres.audit_log import PostgresAuditReader, PostgresAuditWriter
 from bus.adapters.postgres.control_store import PostgresControlStore
+from bus.adapters.postgres.search import PostgresCatalogSearch
 from bus.bootstrap.catalog import CatalogParts
 from bus.control.control_services import ControlServices
 from bus.domain.calendar_amendment import RECOUNT
@@ -85,6 +86,7 @@ def control_plane(
         sources=SourceAssignments(desk),
         notices=Notices(desk),
         profiles=profiles,
+        search=PostgresCatalogSearch(parts.postgres),
         parse_entry=parse_entry,
     )
     return ControlPlane(services, Scheduler(desk.scheduled, _handlers(services), clock))

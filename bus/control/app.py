@@ -28,6 +28,7 @@ from bus.control import (
     registration_routes,
     registry_routes,
     request_routes,
+    search_routes,
     source_routes,
 )
 from bus.control.authentication import Authentication
@@ -106,6 +107,7 @@ def make_app(
         for each in (
             registration_routes,
             entry_routes,
+            search_routes,
             source_routes,
             filing_routes,
             demand_routes,

@@ -9,7 +9,9 @@ from pydantic import TypeAdapter
 
 from bus.domain.entry import CatalogEntry
 from bus.ports.control import Profiles
+from bus.ports.search import CatalogSearch
 from bus.services.agreements import Agreements
+from bus.services.audit_queries import AuditQueries
 from bus.services.demands import Demands
 from bus.services.disagreements import Disagreements
 from bus.services.entries import Entries
@@ -18,6 +20,7 @@ from bus.services.filings import Filings
 from bus.services.grants import Grants
 from bus.services.notices import Notices
 from bus.services.outside_requests import OutsideRequests
+from bus.services.rectifications import Rectifications
 from bus.services.registration import Registration
 from bus.services.requests import Requests
 from bus.services.source_assignments import SourceAssignments
@@ -37,12 +40,15 @@ class ControlServices:
     outside_requests: OutsideRequests
     agreements: Agreements
     grants: Grants
+    rectifications: Rectifications
+    audit: AuditQueries
     disagreements: Disagreements
     demands: Demands
     filings: Filings
     sources: SourceAssignments
     notices: Notices
     profiles: Profiles
+    search: CatalogSearch
     parse_entry: EntryParser
 
 

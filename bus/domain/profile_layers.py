@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from typing_extensions import override
+
 from bus.domain.profile_keys import ALL, KEYS, SECTIONS, Key
 
 #: The layer below all others: values that no regulation states.
@@ -44,6 +46,7 @@ class Origin:
     clause: str | None = None
     """Where in its regulation, e.g. `001 §17`; `assumed: …` where we had to read it into it."""
 
+    @override
     def __str__(self) -> str:
         match self.kind:
             case OriginKind.OWN:

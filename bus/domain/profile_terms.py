@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from typing_extensions import override
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -160,5 +162,6 @@ class Period:
             raise ValueError(f"{self} has no fixed length")
         return dt.timedelta(seconds=self.count * _SECONDS[self.unit])
 
+    @override
     def __str__(self) -> str:
         return f"{self.count}{self.unit}"

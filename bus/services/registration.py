@@ -9,7 +9,7 @@ from bus.domain.identity import Actor, Role
 from bus.domain.jurisdiction import Jurisdiction
 from bus.domain.names import is_code, provider_principal
 from bus.domain.onboarding import Onboarding, Pledge
-from bus.domain.organisation import Organisation
+from bus.domain.organisation import Organisation, Zone
 from bus.domain.principal import PrincipalKind
 from bus.errors import Forbidden, NotFound, Refused
 from bus.services.desk import Act, Desk
@@ -108,6 +108,12 @@ class Registration:
         """Return an organisation; every registered one may know of every other."""
         with self._desk.look(actor) as act:
             return _organisation(act, code)
+
+    def zone_of(self, actor: Actor) -> Zone | None:
+        """Return the network zone of the actor's organisation; None if it is not registered."""
+        with self._desk.look(actor) as act:
+            found = act.transaction.organisation(actor.organisation)
+            return None if found is None else found.zone
 
     def organisations(self, actor: Actor) -> list[Organisation]:
         """Return all organisations, by code."""

@@ -12,7 +12,7 @@ BASE = ["person_id", "name", "sex", "birth_date", "household_address", "life_sta
 def test_base_items_are_pushed_without_a_decision_and_without_the_phone(
     state: Government,
 ) -> None:
-    """S-01.1 to S-01.5: R-060, R-081, R-112, R-114, R-116, R-117, R-123."""
+    """S-01.1 to S-01.5: R-029, R-060, R-081, R-112, R-114, R-116, R-117, R-123."""
     state.clock.set(2019, 3, 4)
     state.jurisdiction("yj-one", "yanjin-2019")
     police = state.organisation("yj-one", "yj-one-police", "county_department")
@@ -28,6 +28,8 @@ def test_base_items_are_pushed_without_a_decision_and_without_the_phone(
     people = [record(pop, f"p{number}", f"name {number}", "f") for number in range(3)]
     state.publish(police, "yj-one", pop, *people)
 
+    found = housing.get("/catalog/search", q="yj-pop").ok()["items"]
+    assert [each["id"] for each in found] == ["yj-pop"]
     answer = housing.post(
         "/requests",
         {"resource": "yj-pop", "purpose": "BUSINESS_COLLABORATION", "duty": "housing aid"},

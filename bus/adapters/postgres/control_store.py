@@ -7,6 +7,7 @@ from typing import TypeVar
 import psycopg
 from psycopg.rows import TupleRow
 
+from bus.adapters.postgres import search
 from bus.adapters.postgres.audit_log import PostgresAuditLog
 from bus.adapters.postgres.calendar_amendments import PostgresCalendarAmendments
 from bus.adapters.postgres.catalog_store import PostgresCatalogTransaction
@@ -23,8 +24,10 @@ from bus.errors import EditConflict, Refused
 from bus.ports.calendars import CalendarAmendments, Calendars
 from bus.ports.control import ControlTransaction
 from bus.ports.deadlines import DeadlineQueue
+from bus.ports.search import SearchDocument
 
 _CASES = "cases"
+_ENTRY = "entry"
 T = TypeVar("T")
 
 
@@ -123,10 +126,30 @@ class PostgresControlTransaction(PostgresCatalogTransaction):
         )
 
     def index_entry(self, entry: CatalogEntry) -> None:
-        pass
+        provider = self.organisation(entry.provider)
+        if provider is None:
+            raise LookupError(f"{entry.provider} is not registered")
+        items = [text for item in entry.items for text in (item.name, item.title_zh, item.title_en)]
+        search.index(
+            self._connection,
+            SearchDocument(
+                kind=_ENTRY,
+                id=entry.resource,
+                jurisdiction=entry.jurisdiction,
+                zone=provider.zone,
+                title=entry.title_zh,
+                titles=(entry.title_en, entry.resource),
+                texts=(
+                    entry.classification,
+                    provider.title_zh,
+                    provider.title_en,
+                    *items,
+                ),
+            ),
+        )
 
     def unindex_entry(self, resource: str) -> None:
-        pass
+        search.remove(self._connection, _ENTRY, resource)
 
     def calendar(self, country: str) -> WorkingCalendar:
         return self._calendars(PostgresCalendarAmendments(self._connection)).calendar(country)

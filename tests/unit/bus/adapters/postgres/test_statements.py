@@ -55,4 +55,7 @@ def test_a_statement_names_the_schema_of_its_tables(file: str, name: str) -> Non
     body = statements(file)[name].decode().split("\n", 1)[1]
 
     tables = re.findall(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+([a-z_.]+)", body)
-    assert [table for table in tables if not table.startswith("onesource.")] == []
+    # `unnest` makes rows of a parameter, and is always Postgres's own.
+    assert [
+        table for table in tables if not table.startswith("onesource.") and table != "unnest"
+    ] == []
