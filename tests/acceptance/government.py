@@ -28,6 +28,8 @@ from producers import Publication, Publisher
 from tests.live_platform import LivePlatform, wait_until
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+#: Profiles of invented jurisdictions, besides those that come with the bus.
+PROFILES = Path(__file__).parent / "profiles"
 _START = dt.datetime(2019, 1, 2, 9, tzinfo=SHANGHAI)
 _EXPIRES = dt.datetime(2019, 12, 30, tzinfo=SHANGHAI)
 
@@ -199,12 +201,40 @@ class Government:
     # --- resources --------------------------------------------------------------------------------
 
     def publish(
-        self, provider: Desk, jurisdiction: str, entry: dict[str, Any], *first: dict[str, Any]
+        self,
+        provider: Desk,
+        jurisdiction: str,
+        entry: dict[str, Any],
+        *first: dict[str, Any],
+        decider: Desk | None = None,
+        approver: Desk | None = None,
     ) -> str:
-        """Bring an entry to publication, with its first records."""
-        resource: str = entry["resource"]
+        """
+        Bring an entry to publication, with its first records.
+
+        `decider`: decides the written application for what is not shared; `approver`: approves the
+        entry; each where the profile asks for it.
+        """
         provider.post("/entries", {"jurisdiction": jurisdiction, "entry": entry}).ok()
+        return self.bring_out(provider, entry, *first, decider=decider, approver=approver)
+
+    def bring_out(
+        self,
+        provider: Desk,
+        entry: dict[str, Any],
+        *first: dict[str, Any],
+        decider: Desk | None = None,
+        approver: Desk | None = None,
+    ) -> str:
+        """Bring the draft of an entry to publication."""
+        resource: str = entry["resource"]
+        if decider is not None:
+            provider.post(f"/entries/{resource}/application", {"document": "paper"}).ok()
         provider.post(f"/entries/{resource}/submit").ok()
+        if decider is not None:
+            decider.post(f"/entries/{resource}/application/decide", {"granted": True}).ok()
+        if approver is not None:
+            approver.post(f"/entries/{resource}/approve").ok()
         provider.post(f"/entries/{resource}/bind", {"connection_tested": True}).ok()
         with self.publisher(resource, entry["provider"]) as publisher:
             for record in first:
@@ -322,7 +352,8 @@ def government(root: Path) -> Iterator[Government]:
 @contextlib.contextmanager
 def _served(platform: LivePlatform, clock: CalendarClock) -> Iterator[str]:
     port = platform.port("control")
-    with control(platform.settings, clock) as parts:
+    settings = platform.settings.model_copy(update={"profiles": PROFILES})
+    with control(settings, clock) as parts:
         server = uvicorn.Server(
             uvicorn.Config(
                 parts.app, host="127.0.0.1", port=port, log_config=None, access_log=False
