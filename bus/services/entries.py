@@ -11,10 +11,12 @@ from dataclasses import replace
 
 from bus.domain import entry_life
 from bus.domain.avro_schema import source_schema
+from bus.domain.breach import BreachGround
 from bus.domain.cases import CaseFilter, Held
 from bus.domain.class_change import CLASS_TIGHTENED, Grace, GrantAction, GrantStep, effect_on_grant
 from bus.domain.deadline import Deadline
 from bus.domain.entry import CatalogEntry
+from bus.domain.entry_difference import difference
 from bus.domain.entry_life import EntryCase, EntryState, RetireCause, UpdateTask
 from bus.domain.entry_rules import entry_rules
 from bus.domain.grant import GrantState
@@ -27,6 +29,7 @@ from bus.errors import Forbidden, NotFound, Refused
 from bus.ports import LogReaders, Partition
 from bus.services import grants as grant_steps
 from bus.services import request_acts
+from bus.services.breaches import record_breach
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.filings import open_filing
 from bus.services.ids import new_id
@@ -37,6 +40,8 @@ from bus.views.row_filter import FilterCompiler
 SUBJECT = "entry"
 UPDATE_DUE = "update_due"
 CLASS_GRACE = "class_grace"
+#: The notice that a grant goes on only until its grace is over.
+CLASS_TIGHTENS = "CLASS_TIGHTENS"
 #: (new schema, older schemas) -> why records of the older ones could not be read with the new one.
 Incompatibilities = Callable[[str, Iterable[str]], list[str]]
 
@@ -175,8 +180,9 @@ class Entries:
             draft = held.value.draft
             case = entry_life.publish(held.value, rules, at=act.now)
             if draft is not None:
+                old = act.transaction.live([resource]).entries.get(resource)
                 self._serve(act, draft, case.version)
-                self._published(act, held.value, draft)
+                self._published(act, held.value, draft, None if old is None else old.entry)
             return act.replace(ENTRY, held, case)
 
     def look_for_first_data(self) -> list[str]:
@@ -219,20 +225,36 @@ class Entries:
         act.touched.add(entry.resource)
         act.providers.add(entry.provider)
 
-    def _published(self, act: Act, before: EntryCase, entry: CatalogEntry) -> None:
-        """Do what a newly published version does to its tasks and to the grants on it."""
+    def _published(
+        self, act: Act, before: EntryCase, entry: CatalogEntry, old: CatalogEntry | None = None
+    ) -> None:
+        """
+        Do what a newly published version does to its tasks and to the grants on it.
+
+        `old` is the version that it replaces; a new generation was served from BOUND on.
+        """
         act.transaction.index_entry(entry)
         act.transaction.clear_deadlines(SUBJECT, entry.resource)
         open_filing(act, entry, before.version + 1)
         if before.version == 0:
             return
+        version = before.version + 1
+        changed = "new generation" if old is None else "; ".join(difference(old, entry))
+        act.note(
+            "catalog.version_changed",
+            SUBJECT,
+            entry.resource,
+            version=str(version),
+            difference=changed,
+        )
+        text = f"entry {entry.resource} has version {version}: {changed or 'no difference'}"
         for held in act.transaction.live([entry.resource]).grants.values():
             act.tell(
                 held.grant.consumer,
                 "ENTRY_VERSION_CHANGED",
                 SUBJECT,
                 entry.resource,
-                f"entry {entry.resource} has version {before.version + 1}",
+                text,
             )
         self._apply_classes(act, entry, self._grace(act, entry))
         request_acts.resolve_loosened(act, entry, self._compile_filter)
@@ -265,6 +287,14 @@ class Entries:
                             kind=CLASS_GRACE,
                             due_at=end_of_day(step.after),
                         )
+                    )
+                    act.tell(
+                        held.grant.consumer,
+                        CLASS_TIGHTENS,
+                        grant_steps.GRANT,
+                        held.grant.id,
+                        f"the class of {', '.join(sorted(step.lost))} was tightened: delivered "
+                        f"until {step.after}, the day included",
                     )
                     break
                 self._tighten(act, held.grant.id, step)
@@ -319,11 +349,7 @@ class Entries:
                 opened_at=act.now,
             )
             held = act.replace(ENTRY, held, entry_life.trigger(held.value, task, rules))
-            act.transaction.set_deadline(
-                Deadline(
-                    subject_kind=SUBJECT, subject=resource, kind=UPDATE_DUE, due_at=due.ends_at
-                )
-            )
+            self._ring_update(act, held.value)
             act.details["due"] = due.day.isoformat()
             act.tell(held.value.owner, "CATALOG_UPDATE_DUE", SUBJECT, resource, f"due {due.day}")
         return held
@@ -335,15 +361,34 @@ class Entries:
             act.profile(held.value.jurisdiction)
             case, missed = entry_life.overdue(held.value, at=act.now)
             act.replace(ENTRY, held, case)
+            self._ring_update(act, case)
             for task in missed:
-                act.note(
-                    "breach.recorded",
-                    "organisation",
+                record_breach(
+                    act,
                     case.owner,
-                    ground="B01",
+                    BreachGround.CATALOG_LATE,
+                    subject_kind=SUBJECT,
+                    subject=resource,
                     task=task.id,
                     due=task.due.isoformat(),
                 )
+            text = f"{case.owner} has not updated {resource}: {len(missed)} late"
+            act.tell("authority", "CATALOG_UPDATE_OVERDUE", SUBJECT, resource, text)
+            act.tell(case.owner, "CATALOG_UPDATE_OVERDUE", SUBJECT, resource, text)
+
+    @staticmethod
+    def _ring_update(act: Act, case: EntryCase) -> None:
+        """Let the earliest due date ring that was not missed yet; each task has one of its own."""
+        waiting = [task.overdue_from for task in case.open_tasks if task.overdue_at is None]
+        if waiting:
+            act.transaction.set_deadline(
+                Deadline(
+                    subject_kind=SUBJECT,
+                    subject=case.resource,
+                    kind=UPDATE_DUE,
+                    due_at=min(waiting),
+                )
+            )
 
     # --- the end ----------------------------------------------------------------------------------
 
