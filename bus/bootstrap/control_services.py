@@ -21,6 +21,7 @@ from bus.ports.control import ControlTransaction
 from bus.services import entries, grants, rectifications, requests, source_assignments
 from bus.services.agreements import Agreements
 from bus.services.audit_queries import AuditQueries
+from bus.services.credentials import Credentials
 from bus.services.demands import Demands
 from bus.services.desk import Desk
 from bus.services.disagreements import Disagreements
@@ -74,6 +75,7 @@ def control_plane(
         outside_requests=OutsideRequests(desk, compile_filter=compile_filter),
         agreements=Agreements(desk),
         grants=Grants(desk, compile_filter=compile_filter),
+        credentials=Credentials(desk, enforcement),
         rectifications=Rectifications(desk),
         audit=AuditQueries(
             reader=PostgresAuditReader(parts.postgres),

@@ -12,6 +12,7 @@ from bus.ports.control import Profiles
 from bus.ports.search import CatalogSearch
 from bus.services.agreements import Agreements
 from bus.services.audit_queries import AuditQueries
+from bus.services.credentials import Credentials
 from bus.services.demands import Demands
 from bus.services.disagreements import Disagreements
 from bus.services.entries import Entries
@@ -40,6 +41,7 @@ class ControlServices:
     outside_requests: OutsideRequests
     agreements: Agreements
     grants: Grants
+    credentials: Credentials
     rectifications: Rectifications
     audit: AuditQueries
     disagreements: Disagreements

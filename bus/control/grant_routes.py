@@ -122,3 +122,13 @@ def widen_grant(
 def confirm_deletion(grant: GrantId, services: Services, by: ActingActor) -> dict[str, Any]:
     """Confirm that what was received under an ended grant is deleted."""
     return _answer(services.grants.confirm_deletion(by, grant))
+
+
+@router.post("/{grant}/credentials", response_model=dict[str, Any])
+def renew_credentials(grant: GrantId, services: Services, by: ActingActor) -> Response:
+    """Give the consumer a new password for its Kafka account, shown this once; the old one ends."""
+    passwords = services.credentials.renew(by, grant)
+    content = [
+        {"username": username, "password": password} for username, password in passwords.items()
+    ]
+    return JSONResponse({"credentials": content}, headers={"Cache-Control": "no-store"})
