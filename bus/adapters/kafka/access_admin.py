@@ -140,6 +140,7 @@ class KafkaAccessAdmin:
             )
         finally:
             _result(lambda: _all(begun.pop() if begun else self._delete(filters)), "delete ACLs")
+        self._await_gone(rules)
 
     def _delete(self, filters: list[AclBindingFilter]) -> Mapping[Any, Future[Any]]:
         if not filters:
@@ -158,6 +159,18 @@ class KafkaAccessAdmin:
             for principal, rate in self._quotas.consumer_byte_rates().items()
             if rate == _THROTTLED_BYTES_PER_SECOND
         )
+
+    def _await_gone(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
+        """Wait until the broker has forgotten permissions: the controller confirms before that."""
+        deadline = time.monotonic() + _EFFECT_SECONDS
+        left = {principal: gone for principal, gone in rules.items() if gone}
+        while left:
+            known = self._known_rules(next(iter(left)) if len(left) == 1 else None)
+            left = {name: gone for name, gone in left.items() if gone & known.get(name, _NONE)}
+            if left and time.monotonic() > deadline:
+                raise BrokerUnavailable("the broker has not let go of the old permissions")
+            if left:
+                time.sleep(_EFFECT_PAUSE_SECONDS)
 
     def _await_effect(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
         """
