@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from bench import kernel, latency, publisher, router, search, sink
+from bench import kernel, latency, publisher, revocation, router, search, sink
 from bench.contest import Options, Result
 from bench.report import machine_facts, print_results, write_json
 from bench.stage import Stage, running_stage
@@ -18,6 +18,7 @@ from bus.logs import configure_logs
 
 _RECORDS = 100_000
 _ROUNDS = 5
+_REVOCATIONS = 200
 _SEED = 20261122
 
 #: What needs no platform, and what does, in the order in which it runs: the router process is there
@@ -29,6 +30,7 @@ _ALONE: dict[str, Callable[[Options], Sequence[Result]]] = {
 _ON_STAGE: dict[str, Callable[[Options, Stage], Sequence[Result]]] = {
     "latency": latency.measure_paced,
     "change": latency.measure_changes,
+    "revocation": revocation.measure,
     "sink": sink.measure,
     "router": router.measure,
     "publisher": publisher.measure,
@@ -42,7 +44,11 @@ def main() -> int:
     # So that whoever ends us ends the platform, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = Options(
-        records=arguments.records, rounds=arguments.rounds, seed=arguments.seed, say=_say
+        records=arguments.records,
+        rounds=arguments.rounds,
+        seed=arguments.seed,
+        revocations=arguments.revocations,
+        say=_say,
     )
     started = time.monotonic()
     facts = machine_facts(options)
@@ -107,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
         default=_ROUNDS,
         metavar="N",
         help="how often each contender runs, %(default)s by default",
+    )
+    parser.add_argument(
+        "--revocations",
+        type=lambda text: _at_least(text, 1),
+        default=_REVOCATIONS,
+        metavar="N",
+        help="grants to revoke, %(default)s by default",
     )
     parser.add_argument("--seed", type=int, default=_SEED, help="of the records")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")

@@ -19,6 +19,8 @@ class Options:
     rounds: int
     """How often each contender runs, besides one round that warms up and does not count."""
     seed: int
+    revocations: int = 200
+    """How many grants are revoked."""
     say: Callable[[str], None]
     """Takes a sentence about progress."""
 

@@ -16,6 +16,7 @@ from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.postgres.provision import create_database
 from bus.bootstrap.accounts import Account, account
 from bus.bootstrap.catalog import catalog
+from bus.bootstrap.connections import control_url
 from bus.bootstrap.embedded_platform import EmbeddedPlatform
 from bus.cli.platform import start_with_progress
 from bus.domain.access import OPERATOR
@@ -80,6 +81,20 @@ class Stage:
     def settings(self) -> Settings:
         """How to reach the platform."""
         return load_settings(state_folder=self._folder.root)
+
+    @property
+    def root(self) -> Path:
+        """Where the platform keeps what it keeps."""
+        return self._folder.root
+
+    @property
+    def control_url(self) -> str:
+        """Where the control process answers."""
+        return control_url(self.settings)
+
+    def keep(self, principal: str, password: str) -> None:
+        """Keep the password of an account that was made meanwhile."""
+        self._folder.save_credentials(principal, password)
 
     def account(self, principal: str) -> Account:
         """Return an account of the platform."""

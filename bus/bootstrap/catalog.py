@@ -37,7 +37,8 @@ def catalog(settings: Settings) -> Iterator[CatalogParts]:
     postgres = Postgres(postgres_settings(settings).dsn.get_secret_value())
     store = PostgresCatalogStore(postgres)
     topics = KafkaTopicAdmin(connection, replication=kafka_settings(settings).replication)
-    access = Access(KafkaAccessAdmin(connection), SystemClock())
+    admin = KafkaAccessAdmin(connection)
+    access = Access(admin, SystemClock())
     changes = CatalogChanges(
         store=store,
         topics=topics,
@@ -50,4 +51,5 @@ def catalog(settings: Settings) -> Iterator[CatalogParts]:
     try:
         yield CatalogParts(changes, store, postgres, topics, access)
     finally:
+        admin.close()
         postgres.close()

@@ -172,6 +172,10 @@ class KafkaAccessAdmin:
             if left:
                 time.sleep(_EFFECT_PAUSE_SECONDS)
 
+    def close(self) -> None:
+        """Let go of the connection for quotas."""
+        self._quotas.close()
+
     def _await_effect(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
         """
         Wait until the broker knows new permissions.

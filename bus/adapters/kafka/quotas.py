@@ -22,7 +22,8 @@ _RATE = "consumer_byte_rate"
 #: DescribeClientQuotas: of every user that has quotas of its own.
 _ANY_SPECIFIED = 2
 
-logging.getLogger("kafka").setLevel(logging.ERROR)
+#: It calls errors what is normal: the broker closes connections that idle. What matters is raised.
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 class ClientQuotas:
