@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from bus.domain.profile import Profile
 
 FolderOption = Annotated[
-    Path | None, typer.Option("--folder", help="A folder with further profiles.")
+    Path | None,
+    typer.Option("--folder", envvar="ONESOURCE_PROFILES", help="A folder with further profiles."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
