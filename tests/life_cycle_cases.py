@@ -17,12 +17,14 @@ from bus.domain import (
     entry_life,
     filing,
     onboarding,
+    rectification,
     source_assignment,
 )
 from bus.domain.identity import Actor, Role
 from bus.domain.life_cycle import LifeCycle
 from bus.domain.share import Purpose
 from bus.domain.submission import EntryRules, UpdateCause
+from bus.domain.working_days import DueDate
 from tests import builders
 
 AT = builders.NOW
@@ -356,6 +358,71 @@ DISAGREEMENT_TRIGGERS: Mapping[str, Callable[[Any], Any]] = {
     "decide": lambda held: disagreement.decide(held, OUTCOME, by=STEERING),
 }
 
+RECTIFICATION_RULES = rectification.RectificationRules(
+    issuer=Role.OFFICE,
+    strikes=2,
+    escalate_to="steering",
+    sanctions=frozenset({"public_criticism", rectification.PROJECT_SUSPENDED}),
+    grounds=frozenset({"late_supply"}),
+)
+RECTIFICATION = rectification.Rectification(
+    id="k-1",
+    jurisdiction=builders.JURISDICTION,
+    organisation=builders.PROVIDER,
+    grounds=("late_supply",),
+    evidence="nothing since January",
+    drafted_by="office",
+    drafted_at=AT,
+)
+
+
+def due(at: dt.datetime) -> DueDate:
+    """Return a due date that is over ten days after `at`."""
+    ends = at + dt.timedelta(days=10)
+    return DueDate(day=ends.date(), provisional=False, ends_at=ends)
+
+
+def _sanction(held: rectification.Rectification) -> rectification.Rectification:
+    kind = rectification.PROJECT_SUSPENDED if held.sanctions else "public_criticism"
+    if len(held.sanctions) > 1:
+        held = replace(held, sanctions=held.sanctions[:1])
+    return rectification.sanction(
+        held, RECTIFICATION_RULES, kind=kind, document="2019-8", by=STEERING, at=LATER
+    )
+
+
+RECTIFICATION_TRIGGERS: Mapping[str, Callable[[Any], Any]] = {
+    "issue": lambda held: rectification.issue(
+        held, RECTIFICATION_RULES, due=due(AT), by=OFFICE, at=AT
+    ),
+    "acknowledge": lambda held: rectification.acknowledge(held, by=OWNER),
+    "report": lambda held: rectification.report(held, text="done", by=OWNER),
+    "accept": lambda held: rectification.accept(held, RECTIFICATION_RULES, by=OFFICE, at=AT),
+    "send_back": lambda held: rectification.send_back(
+        held, RECTIFICATION_RULES, reason="items are missing", by=OFFICE
+    ),
+    "miss": lambda held: rectification.miss(replace(held, due=due(AT)), at=LATER),
+    "extend": lambda held: rectification.extend(
+        held, RECTIFICATION_RULES, misses=1, due=due(LATER), by=OFFICE, at=LATER
+    ),
+    "escalate": lambda held: rectification.escalate(held, RECTIFICATION_RULES, misses=2),
+    "sanction": _sanction,
+    "verify": lambda held: rectification.verify(
+        held, RECTIFICATION_RULES, finding="checked", by=OFFICE, at=LATER
+    ),
+}
+
+PROJECT_FLAG = rectification.ProjectFlag(
+    id="k-1-projects",
+    jurisdiction=builders.JURISDICTION,
+    organisation=builders.PROVIDER,
+    notice="k-1",
+    imposed_at=AT,
+    imposed_by="leading-group",
+    document="2019-8",
+)
+RECTIFIED = replace(RECTIFICATION, state=rectification.RectificationState.CLOSED)
+
 PLAYS: tuple[Play, ...] = (
     Play(cycle=entry_life.ENTRY_LIFE, begin=entry_case(), triggers=ENTRY_TRIGGERS),
     Play(cycle=source_assignment.SOURCE_LIFE, begin=CLAIMED, triggers=SOURCE_TRIGGERS),
@@ -375,5 +442,19 @@ PLAYS: tuple[Play, ...] = (
         cycle=disagreement.DISAGREEMENT_LIFE,
         begin=DISAGREEMENT,
         triggers=DISAGREEMENT_TRIGGERS,
+    ),
+    Play(
+        cycle=rectification.RECTIFICATION_LIFE,
+        begin=RECTIFICATION,
+        triggers=RECTIFICATION_TRIGGERS,
+    ),
+    Play(
+        cycle=rectification.PROJECT_FLAG_LIFE,
+        begin=PROJECT_FLAG,
+        triggers={
+            "lift": lambda held: rectification.lift(
+                held, RECTIFIED, RECTIFICATION_RULES, document="2019-9", by=OFFICE, at=LATER
+            )
+        },
     ),
 )
