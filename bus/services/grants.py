@@ -80,7 +80,8 @@ def of_decision(
         mode=decision.mode,
         valid_from=decision.valid_from,
         valid_until=decision.valid_until,
-        decided_by=decision.by,
+        # A direct grant was decided by nobody: the class gave it, and a tightened class takes it.
+        decided_by=None if decision.basis is Basis.DIRECT else decision.by,
         coordinated=decision.basis in _COORDINATED,
         request=request.id,
     )
@@ -108,7 +109,8 @@ def amend(
     """
     Put what was decided in the place of what a grant contains.
 
-    `coordinated`: the change rests on a coordination, else on the provider's own decision. Raise `StateConflict` unless the grant is active, `Refused` if the entry forbids the decision.
+    `coordinated`: the change rests on a coordination, else on the provider's own decision. Raise
+    `StateConflict` unless the grant is active, `Refused` if the entry forbids the decision.
     """
     _require(held, GrantState.ACTIVE)
     changed = replace(
@@ -119,6 +121,7 @@ def amend(
         mode=decision.mode,
         valid_from=decision.valid_from,
         valid_until=decision.valid_until,
+        decided_by=held.grant.decided_by if coordinated else decision.by,
         coordinated=coordinated or held.grant.coordinated,
     )
     check(act, changed, entry_of(act, changed.resource), compile_filter)
