@@ -61,6 +61,7 @@ _GROUPS = {
     "notices": "通知 Notices",
     "profiles": "制度配置 Profiles",
     "search": "检索 Search",
+    "supervision": "监督 Supervision",
 }
 _MAX_VALUES = 40
 
