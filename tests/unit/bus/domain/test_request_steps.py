@@ -250,6 +250,13 @@ def test_a_decision_narrows_what_was_asked(
     assert refused.value.code == code
 
 
+def test_key_items_belong_to_every_decision_named_or_not() -> None:
+    """R-090, S-04: a body that decides on one flag need not name the key."""
+    decided = steps.approve(request(S.PENDING), decision(treatments={"kind": Treatment.KEEP}))
+    assert decided.decision is not None
+    assert decided.decision.treatments == {"reg_no": Treatment.KEEP, "kind": Treatment.KEEP}
+
+
 def test_an_approval_may_be_partial_and_holds_the_key_that_nobody_asked_for() -> None:
     """R-090, S-02, S-04."""
     after = steps.approve(request(S.PENDING), decision())
@@ -388,6 +395,30 @@ def test_an_outside_decision_has_a_document_number(granted: Any, refused_with: A
     with pytest.raises(Refused) as refused:
         steps.record_outside_decision(request(S.FORWARDED), granted, refused_with)
     assert refused.value.code == "DOCUMENT_REQUIRED"
+
+
+@pytest.mark.parametrize("form", [{}, {"annex_1": " "}])
+def test_a_bureau_does_not_connect_to_the_outside_by_itself(form: dict[str, str]) -> None:
+    """R-096, R-264, S-06: with the annex the gateway body fetches, without it nobody."""
+    inbound = rules("academy-2019", inbound=True)
+    held = request(share_class=ShareClass.UNCONDITIONAL, ask=replace(ASK, form=form))
+    with pytest.raises(Refused, match="annex_1") as refused:
+        steps.submit(held, inbound, Circumstances(outside=True), at=AT)
+    assert refused.value.code == "GATEWAY_ONLY"
+    asked = replace(held, ask=ASK)
+    fetched = steps.submit(asked, inbound, Circumstances(outside=True), at=AT)
+    assert fetched.state is S.PROXY_FETCH
+
+
+def test_a_forwarded_request_is_made_anew_at_its_provider() -> None:
+    """R-265: the provider's clock starts when it arrives; from then on it is known there."""
+    left = request(S.FORWARDED, kept_back=True)
+    after = steps.arrive(left, CITY, Circumstances(outside=True), at=AT + DAY)
+    assert (after.state, after.clock_at, after.received_at) == (S.PENDING, AT + DAY, AT + DAY)
+    assert after.submitted_at == AT
+    assert not after.kept_back
+    waiting = steps.arrive(left, OUTWARD, Circumstances(), at=AT + DAY)
+    assert (waiting.state, waiting.clock_at) == (S.PENDING, None)
 
 
 def test_an_outside_decision_drives_the_request() -> None:
