@@ -84,6 +84,19 @@ class Policy:
     views: Mapping[str, ViewPolicy] = field(default_factory=dict)
     """By view topic."""
 
+    def views_by_resource(self) -> dict[str, tuple[ViewPolicy, ...]]:
+        """Return `views_of` each resource that has views, by source topic, in one go."""
+        topics = {
+            (each.jurisdiction, each.resource, each.generation): topic
+            for topic, each in self.resources.items()
+        }
+        found: dict[str, list[ViewPolicy]] = {}
+        for _, view in sorted(self.views.items()):
+            of = (view.view.jurisdiction, view.view.resource, view.view.generation)
+            if of in topics:
+                found.setdefault(topics[of], []).append(view)
+        return {topic: tuple(views) for topic, views in found.items()}
+
     def views_of(self, resource: ResourcePolicy) -> tuple[ViewPolicy, ...]:
         """Return the live incarnations of the views of `resource`, in a fixed order."""
         return tuple(

@@ -97,6 +97,10 @@ class CatalogTransaction(Protocol):
         """Return one organisation."""
         ...
 
+    def organisations(self) -> Sequence[Organisation]:
+        """Return all organisations, by code."""
+        ...
+
     def provided(self, providers: Collection[str]) -> Sequence[CatalogEntry]:
         """Return the entries in force of these providers."""
         ...

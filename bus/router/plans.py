@@ -22,9 +22,10 @@ class Plans:
             self._schemas.update(schema.id for schema in resource.schemas)
         for view in policy.views.values():
             self._schemas.update(view.projections.values())
+        views_of = policy.views_by_resource()
         plans: dict[str, tuple[Plan, int]] = {}
         for topic, resource in policy.resources.items():
-            views = policy.views_of(resource)
+            views = views_of.get(topic, ())
             known = self._plans.get(topic)
             if known is not None and (known[0].resource, known[0].views) == (resource, views):
                 plans[topic] = known

@@ -145,7 +145,7 @@ class CatalogChanges:
         Raise `NotFound` if there is no such account.
         """
         with self._store.transaction() as transaction:
-            known = transaction.principals().get(principal)
+            known = transaction.principals([principal]).get(principal)
             if known is None:
                 raise NotFound(f"there is no account {principal!r}")
             return self._access.issue(transaction, known.name, known.kind, known.owner)
@@ -219,7 +219,7 @@ class CatalogChanges:
                 case SaveOrganisation(organisation):
                     transaction.save_organisation(organisation)
                     name = provider_principal(organisation.code)
-                    if organisation.active and name not in transaction.principals():
+                    if organisation.active and name not in transaction.principals([name]):
                         passwords[name] = self._access.issue(
                             transaction, name, PrincipalKind.ORGANISATION, organisation.code
                         )

@@ -37,8 +37,13 @@ class PolicyFollower:
         beginning = readers.beginnings([_PARTITION])[_PARTITION]
         self._complete_from = readers.ends([_PARTITION])[_PARTITION]
         self._reader = readers.open({_PARTITION: beginning})
+        #: What the newest whole version holds, by key, and what has come since and belongs to the
+        #: next one: a version costs what it changes, not what there is.
         self._objects: dict[str, ResourcePolicy | ViewPolicy] = {}
-        self._newest: Policy | None = None
+        self._changes: dict[str, ResourcePolicy | ViewPolicy | None] = {}
+        self._resources: dict[str, ResourcePolicy] = {}
+        self._views: dict[str, ViewPolicy] = {}
+        self._version: int | None = None
         self.policy: Policy | None = None
         #: When anything was last heard of the relay (`Clock.monotonic`).
         self.heard_at = clock.monotonic()
@@ -58,9 +63,12 @@ class PolicyFollower:
             self.heard_at = self._clock.monotonic()
         elif self._clock.monotonic() - max(self.heard_at, self._opened_at) >= SILENCE_SECONDS:
             self._reopen()
-        if not self.caught_up or self._newest is self.policy:
+        if not self.caught_up or self._version is None:
             return False
-        self.policy = self._newest
+        self.policy = Policy(
+            version=self._version, resources=dict(self._resources), views=dict(self._views)
+        )
+        self._version = None
         return True
 
     def close(self) -> None:
@@ -78,25 +86,36 @@ class PolicyFollower:
         key = (record.key() or b"").decode()
         value = record.value()
         if value is None:
-            self._objects.pop(key, None)
+            self._changes[key] = None
             return
         event = self._codec.decode(value)
         match event:
             case PolicyVersion(version):
                 # Whatever follows belongs to the next version, so this one is fixed here and now.
-                self._newest = _policy(version, self._objects)
+                self._close_version()
+                self._version = version
             case ResourcePolicy() | ViewPolicy():
-                self._objects[key] = event
+                self._changes[key] = event
             case PolicyHeartbeat():
                 pass
             case _:
                 raise ContractError(f"{type(event).__name__} does not belong on the policy topic")
 
-
-def _policy(version: int, objects: dict[str, ResourcePolicy | ViewPolicy]) -> Policy:
-    values = objects.values()
-    return Policy(
-        version=version,
-        resources={each.topic: each for each in values if isinstance(each, ResourcePolicy)},
-        views={each.topic: each for each in values if isinstance(each, ViewPolicy)},
-    )
+    def _close_version(self) -> None:
+        """Let what has changed take the place of what was; topics may have changed, too."""
+        for key in self._changes:
+            match self._objects.pop(key, None):
+                case ResourcePolicy(topic=topic):
+                    del self._resources[topic]
+                case ViewPolicy(topic=topic):
+                    del self._views[topic]
+        for key, event in self._changes.items():
+            match event:
+                case ResourcePolicy():
+                    self._resources[event.topic] = event
+                case ViewPolicy():
+                    self._views[event.topic] = event
+                case None:
+                    continue
+            self._objects[key] = event
+        self._changes.clear()

@@ -118,7 +118,7 @@ class Registration:
     def organisations(self, actor: Actor) -> list[Organisation]:
         """Return all organisations, by code."""
         with self._desk.look(actor) as act:
-            return sorted(act.transaction.live().organisations.values(), key=lambda each: each.code)
+            return list(act.transaction.organisations())
 
     # --- first access -----------------------------------------------------------------------------
 

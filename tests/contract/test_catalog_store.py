@@ -225,6 +225,7 @@ def test_a_snapshot_tells_what_permissions_and_the_clock_need(store: Store) -> N
         transaction.end_incarnation(ended.topic, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
 
     with store.catalog.snapshot() as snapshot:
+        assert snapshot.organisations() == [builders.organisation("here"), left]
         assert snapshot.active_organisations() == ["here"]
         assert snapshot.sources() == [source_of(entry)]
         assert snapshot.filling() == [filling]

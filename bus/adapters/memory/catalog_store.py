@@ -90,6 +90,9 @@ class MemoryCatalogTransaction:
     def organisation(self, code: str) -> Organisation | None:
         return self._state.organisations.get(code)
 
+    def organisations(self) -> Sequence[Organisation]:
+        return [each for _, each in sorted(self._state.organisations.items())]
+
     def provided(self, providers: Collection[str]) -> Sequence[CatalogEntry]:
         return [
             held.entry

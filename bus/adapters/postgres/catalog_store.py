@@ -57,10 +57,7 @@ class PostgresCatalogTransaction:
 
     def live(self, resources: Collection[str] | None = None) -> LiveCatalog:
         asked = None if resources is None else list(resources)
-        organisations = [
-            from_document(Organisation, content)
-            for (content,) in self._rows(_CATALOG, "organisations", resources=asked)
-        ]
+        organisations = self._organisations(asked)
         entries = [
             LiveEntry(entry=from_document(CatalogEntry, content), version=version, retired=retired)
             for version, retired, content in self._rows(_CATALOG, "entries", resources=asked)
@@ -86,6 +83,15 @@ class PostgresCatalogTransaction:
     def organisation(self, code: str) -> Organisation | None:
         rows = self._rows(_CATALOG, "organisation", code=code)
         return from_document(Organisation, rows[0][0]) if rows else None
+
+    def organisations(self) -> Sequence[Organisation]:
+        return self._organisations(None)
+
+    def _organisations(self, resources: list[str] | None) -> list[Organisation]:
+        return [
+            from_document(Organisation, content)
+            for (content,) in self._rows(_CATALOG, "organisations", resources=resources)
+        ]
 
     def provided(self, providers: Collection[str]) -> Sequence[CatalogEntry]:
         rows = self._rows(_CATALOG, "provided", providers=list(providers))
