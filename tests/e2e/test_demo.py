@@ -9,8 +9,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from bus.adapters.embedded.state_folder import StateFolder
 from tests.live_platform import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +43,7 @@ MOVING = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_the_demo_ends_with_every_table_equal_and_its_metrics_move() -> None:
     with tempfile.TemporaryDirectory(prefix="onesource-demo-") as folder:
         state = Path(folder) / "demo"
@@ -60,11 +63,13 @@ def test_the_demo_ends_with_every_table_equal_and_its_metrics_move() -> None:
                 demo.kill()
                 demo.wait()
         printed = said.read_text(encoding="utf-8")
+        assert status == 0, printed
+        _verify_the_audit_log(state)
 
-    assert status == 0, printed
     assert printed.count("equal") > 25
     assert "DIFFERENT" not in printed
     assert "every table equals the files" in printed
+    assert "revocation answered in" in printed
     still = {
         f"{part} {name}"
         for part, names in MOVING.items()
@@ -110,3 +115,50 @@ def _scrape(port: int) -> Iterator[tuple[str, float]]:
             name = name.partition("{")[0]
             sums[name] = sums.get(name, 0.0) + float(value)
     yield from sums.items()
+
+
+def _verify_the_audit_log(state: Path) -> None:
+    """S-18.2: the demo's log is intact; a row that is changed in the database is named."""
+    environment = {**os.environ, "ONESOURCE_STATE_FOLDER": str(state), "COLUMNS": "200"}
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "bus.cli.main", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    platform = subprocess.Popen(
+        [sys.executable, "-m", "bus.cli.main", "up"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: run("status").returncode == 0, "the demo's platform runs again")
+        intact = run("audit", "verify", "--json")
+        assert intact.returncode == 0, intact.stdout + intact.stderr
+        assert json.loads(intact.stdout)["rows"] > 50
+
+        with psycopg.connect(_superuser(state), autocommit=True) as connection:
+            connection.execute("ALTER TABLE onesource.audit_record DISABLE TRIGGER ALL")
+            connection.execute(
+                "UPDATE onesource.audit_record SET organisation = 'nobody' WHERE sequence = 17"
+            )
+        broken = run("audit", "verify", "--json")
+        assert broken.returncode == 1, broken.stdout + broken.stderr
+        assert json.loads(broken.stdout)["broken"]["sequence"] == 17
+    finally:
+        run("down")
+        platform.wait(60)
+
+
+def _superuser(state: Path) -> str:
+    settings = json.loads((state / "platform.json").read_text(encoding="utf-8"))
+    password = StateFolder(state).secret("postgres-superuser")
+    return make_conninfo(
+        settings["postgres"]["dsn"], user="postgres", password=password, dbname="onesource"
+    )
