@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from bus.control.case_pages import begin_after, case_page, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
 from bus.control.entity_tags import etag
@@ -95,10 +96,7 @@ def state_demand(body: DemandBody, services: Services, by: ActingActor) -> dict[
 @router.get("/demands")
 def list_demands(services: Services, by: ActingActor, page: Paged) -> dict[str, Any]:
     """Return the demands that the caller may know of, in order of time, and where they stand."""
-    after = page.after(str)
-    found = services.demands.page(
-        by, after="" if after is None else str(after[0]), limit=page.fetch
-    )
+    found = services.demands.page(by, after=begin_after(page), limit=page.fetch)
     return page.page(
         found, key=lambda each: (each[0].value.id,), item=lambda each: _demand(*each)
     ).model_dump()
@@ -125,16 +123,13 @@ def list_demand_items(
     provider: Filter = None,
 ) -> dict[str, Any]:
     """Return the demand list; a provider sees what is assigned to it."""
-    after = page.after(str)
     found = services.demands.items(
         by,
-        CaseFilter(states=None if state is None else frozenset({state}), provider=provider),
-        after="" if after is None else str(after[0]),
+        CaseFilter(states=only(state), provider=provider),
+        after=begin_after(page),
         limit=page.fetch,
     )
-    return page.page(
-        found, key=lambda held: (held.value.id,), item=lambda held: as_json(held.value)
-    ).model_dump()
+    return case_page(page, found)
 
 
 @router.get("/demand-list/{item}", response_model=dict[str, Any])

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from bus.control.case_pages import begin_after, case_page, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
 from bus.control.entity_tags import ExpectedVersion, etag
@@ -101,20 +102,17 @@ def list_entries(  # noqa: PLR0917 (query parameters)
     state: Filter = None,
 ) -> dict[str, Any]:
     """Return the entries that the caller may know of, by code."""
-    after = page.after(str)
     found = services.entries.page(
         by,
         CaseFilter(
             jurisdiction=jurisdiction,
             provider=provider,
-            states=None if state is None else frozenset({state}),
+            states=only(state),
         ),
-        after="" if after is None else str(after[0]),
+        after=begin_after(page),
         limit=page.fetch,
     )
-    return page.page(
-        found, key=lambda held: (held.value.id,), item=lambda held: as_json(held.value)
-    ).model_dump()
+    return case_page(page, found)
 
 
 @router.get("/{resource}", response_model=dict[str, Any])

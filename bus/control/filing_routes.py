@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 
+from bus.control.case_pages import begin_after, case_page, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
 from bus.control.entity_tags import etag
@@ -44,16 +45,13 @@ def list_filings(
     resource: Filter = None,
 ) -> dict[str, Any]:
     """Return the filings that the caller may know of, in order of time."""
-    after = page.after(str)
     found = services.filings.page(
         by,
-        CaseFilter(states=None if state is None else frozenset({state}), resource=resource),
-        after="" if after is None else str(after[0]),
+        CaseFilter(states=only(state), resource=resource),
+        after=begin_after(page),
         limit=page.fetch,
     )
-    return page.page(
-        found, key=lambda held: (held.value.id,), item=lambda held: as_json(held.value)
-    ).model_dump()
+    return case_page(page, found)
 
 
 @router.get("/{filing}", response_model=dict[str, Any])

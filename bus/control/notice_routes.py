@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 
+from bus.control.case_pages import begin_after, case_page
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
 from bus.control.entity_tags import etag
@@ -33,17 +34,14 @@ def list_notices(
     ] = None,
 ) -> dict[str, Any]:
     """Return the notices for the caller's organisation and roles, in order of time."""
-    after = page.after(str)
     states = None if unread is None else frozenset({"UNREAD" if unread else "READ"})
     found = services.notices.page(
         by,
         CaseFilter(states=states),
-        after="" if after is None else str(after[0]),
+        after=begin_after(page),
         limit=page.fetch,
     )
-    return page.page(
-        found, key=lambda held: (held.value.id,), item=lambda held: as_json(held.value)
-    ).model_dump()
+    return case_page(page, found)
 
 
 @router.post("/{notice}/read", response_model=dict[str, Any])

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from bus.control.case_pages import begin_after, case_page, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
 from bus.control.entity_tags import etag
@@ -110,16 +111,13 @@ def list_rectifications(
     state: RectificationState | None = None,
 ) -> dict[str, Any]:
     """Return the notices that the caller may know of, in order of time."""
-    after = page.after(str)
     found = services.rectifications.page(
         by,
-        CaseFilter(provider=organisation, states=None if state is None else frozenset({state})),
-        after="" if after is None else str(after[0]),
+        CaseFilter(provider=organisation, states=only(state)),
+        after=begin_after(page),
         limit=page.fetch,
     )
-    return page.page(
-        found, key=lambda held: (held.value.id,), item=lambda held: as_json(held.value)
-    ).model_dump()
+    return case_page(page, found)
 
 
 @router.get("/rectifications/{notice}", response_model=dict[str, Any])

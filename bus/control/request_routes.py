@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, Field
 
+from bus.control.case_pages import begin_after, case_page, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
 from bus.control.entity_tags import etag
@@ -207,16 +208,13 @@ def list_requests(
     resource: Filter = None,
 ) -> dict[str, Any]:
     """Return the requests that the caller may know of, in order of time."""
-    after = page.after(str)
     found = services.requests.page(
         by,
-        CaseFilter(states=None if state is None else frozenset({state}), resource=resource),
-        after="" if after is None else str(after[0]),
+        CaseFilter(states=only(state), resource=resource),
+        after=begin_after(page),
         limit=page.fetch,
     )
-    return page.page(
-        found, key=lambda held: (held.value.id,), item=lambda held: as_json(held.value)
-    ).model_dump()
+    return case_page(page, found)
 
 
 @router.get("/{request_id}", response_model=dict[str, Any])

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
 
+from bus.control.case_pages import begin_after, case_page
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
 from bus.control.entity_tags import etag
@@ -69,13 +70,8 @@ def claim_source(body: ClaimBody, services: Services, by: ActingActor) -> Respon
 @router.get("")
 def list_sources(services: Services, by: ActingActor, page: Paged) -> dict[str, Any]:
     """Return the elements of the caller's jurisdiction with all their sources, by code."""
-    after = page.after(str)
-    found = services.sources.page(
-        by, after="" if after is None else str(after[0]), limit=page.fetch
-    )
-    return page.page(
-        found, key=lambda held: (held.value.id,), item=lambda held: as_json(held.value)
-    ).model_dump()
+    found = services.sources.page(by, after=begin_after(page), limit=page.fetch)
+    return case_page(page, found)
 
 
 @router.get("/{element}", response_model=dict[str, Any])
