@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 _CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 _SOURCES = ("bus", "producers", "consumers")
 #: What makes a refusal out of a code that is no keyword.
-_POSITIONAL = frozenset({"Problem", "problem"})
+_POSITIONAL = frozenset({"CatalogFault", "Fault", "MalformedRecord", "Problem", "problem"})
 
 
 def _modules() -> Iterator[ast.Module]:
