@@ -102,6 +102,7 @@ def _handlers(services: ControlServices) -> Mapping[str, Handler]:
 
     return {
         requests.DUE: about(services.requests.mark_overdue),
+        requests.CONSENT_DUE: about(services.requests.remind_of_consent),
         grants.EXPIRY: about(services.grants.expire),
         grants.REMINDER: about(services.grants.remind),
         RECOUNT: lambda _, __: services.requests.recount(),

@@ -116,7 +116,7 @@ class Escalations:
             )
             acts.save(act, held, changed)
             act.details["body"] = changed.hops[-1].body
-            act.tell(changed.hops[-1].body, "ESCALATED", acts.SUBJECT, request, reasons)
+            _tell_body(act, changed)
         return acts.look(self._desk, actor, request)
 
     def pass_on(self, actor: Actor, request: str, *, reasons: str) -> Held[ShareRequest]:
@@ -126,6 +126,8 @@ class Escalations:
             rules = acts.rules_of(act, held.value)
             changed = steps.pass_on(held.value, rules, at=act.now, reasons=reasons)
             acts.save(act, held, changed)
+            act.details["body"] = changed.hops[-1].body
+            _tell_body(act, changed)
         return acts.look(self._desk, actor, request)
 
     def decide_escalation(
@@ -181,3 +183,10 @@ class Escalations:
         role = _DECIDERS.get(held.value.hops[-1].body, Role.AUTHORITY)
         act.as_role(role, jurisdiction=held.value.jurisdiction)
         return held
+
+
+def _tell_body(act: Act, request: ShareRequest) -> None:
+    """Tell whoever decides for the body that a request is before."""
+    hop = request.hops[-1]
+    role = _DECIDERS.get(hop.body, Role.AUTHORITY)
+    act.tell(role, "ESCALATED", acts.SUBJECT, request.id, f"before {hop.body}: {hop.reasons}")

@@ -54,8 +54,9 @@ class OutsideRequests:
             )
             if passed:
                 changed = acts.arrive(act, changed, self._compile_filter)
-                act.profile(home)
             acts.save(act, held, changed)
+            # The review is written down where it was made.
+            act.profile(home)
         return acts.look(self._desk, actor, request)
 
     def record_outside_decision(

@@ -1,6 +1,7 @@
 """What the acts on share requests have in common: seeing, counting, saving, giving (§6.2)."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bus.domain import request_steps as steps
@@ -9,7 +10,7 @@ from bus.domain.class_change import CLASS_TIGHTENED
 from bus.domain.deadline import Deadline
 from bus.domain.entry import CatalogEntry
 from bus.domain.grant import GrantState
-from bus.domain.identity import Actor
+from bus.domain.identity import Actor, Role
 from bus.domain.organisation import Organisation
 from bus.domain.request import Basis, Decision, RequestState, ShareRequest
 from bus.domain.request_life import REQUEST_LIFE
@@ -33,6 +34,8 @@ UNDECIDED = frozenset({RequestState.PENDING, RequestState.OVERDUE})
 _AT_HOME = frozenset({RequestState.PRE_REVIEW, RequestState.PROXY_FETCH})
 #: Where a loosened class makes every decision superfluous (R-063).
 _LOOSENED = frozenset(step.state for step in REQUEST_LIFE.steps if step.trigger == "class_loosened")
+#: What a body is told under a name of its own.
+_CODES = {RequestState.REFUSAL_PROPOSED: "CONSENT_ASKED"}
 #: What the parties are told where the name of the state alone says too little.
 _TEXTS = {
     RequestState.REFUSAL_PROPOSED: "the provider proposes to refuse it: awaiting consent (待同意)",
@@ -80,6 +83,31 @@ def save(act: Act, held: Held[ShareRequest], changed: ShareRequest) -> None:
     for party in parties:
         if party != act.actor.organisation:
             act.tell(party, f"REQUEST_{changed.state}", SUBJECT, changed.id, text)
+    if changed.state is not held.value.state:
+        ask_body(act, changed, rules_of(act, changed))
+
+
+def ask_body(act: Act, request: ShareRequest, rules: RequestRules) -> None:
+    """Tell the body that a request has come before, if it has, that something is asked of it."""
+    gateway = act.profile(request.jurisdiction).gateway
+    through = str(Role.OFFICE) if gateway is None else gateway.body
+    asked: Mapping[RequestState, tuple[str | None, str]] = {
+        RequestState.PRE_REVIEW: (
+            rules.pre_review.get(request.share_class),
+            "it asks for an outside resource: pass it, or reject it with a reason",
+        ),
+        RequestState.PROXY_FETCH: (through, "fetch the outside data, and hand it over"),
+        RequestState.FORWARDED: (through, "put it to the outside, and record its decision"),
+        RequestState.AWAITING_STEERING: (
+            rules.steering_approves_agreed,
+            "the parties agree to share what is not shared: approve, or not",
+        ),
+        RequestState.REFUSAL_PROPOSED: (rules.consent_by, "a refusal is proposed: consent, or not"),
+    }
+    body, text = asked.get(request.state, (None, ""))
+    if body is not None:
+        code = _CODES.get(request.state, f"REQUEST_{request.state}")
+        act.tell(body, code, SUBJECT, request.id, text)
 
 
 def with_due(act: Act, request: ShareRequest, rules: RequestRules) -> ShareRequest:
@@ -178,7 +206,12 @@ def enter(
             theirs, rules_of(act, theirs), around, at=act.now, received_at=received_at
         )
     act.details |= {"resource": request.ask.resource, "state": str(entered.state)}
-    return _settled(act, entered, compile_filter)
+    settled = _settled(act, entered, compile_filter)
+    if not settled.kept_back:
+        text = f"{settled.consumer} asks for {settled.ask.resource}"
+        act.tell(settled.provider, f"REQUEST_{settled.state}", SUBJECT, settled.id, text)
+    ask_body(act, settled, rules_of(act, settled))
+    return settled
 
 
 def arrive(act: Act, request: ShareRequest, compile_filter: FilterCompiler) -> ShareRequest:

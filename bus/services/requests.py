@@ -11,10 +11,11 @@ from dataclasses import replace
 from bus.domain import request_steps as steps
 from bus.domain.agreement import AgreementState
 from bus.domain.cases import CaseFilter, Held
+from bus.domain.deadline import Deadline
 from bus.domain.identity import Actor, Role
 from bus.domain.request import Ask, Basis, Decision, Refusal, RequestState, ShareRequest
 from bus.domain.request_checks import REFUSED_FOR_GOOD, link_to_refused
-from bus.domain.working_days import is_over
+from bus.domain.working_days import due_date, is_over
 from bus.errors import StateConflict
 from bus.services import grants as grant_steps
 from bus.services import request_acts as acts
@@ -25,6 +26,7 @@ from bus.services.kinds import AGREEMENT, REQUEST
 from bus.views.row_filter import FilterCompiler
 
 DUE = acts.DUE
+CONSENT_DUE = "consent_due"
 
 
 class Requests:
@@ -118,11 +120,7 @@ class Requests:
                 conditions=names,
             )
             acts.save(act, held, changed)
-            if changed.state is RequestState.REFUSAL_PROPOSED:
-                text = f"{changed.provider} proposes to refuse request {request}: consent, or not"
-                act.tell(
-                    rules.consent_by or "authority", "CONSENT_ASKED", acts.SUBJECT, request, text
-                )
+            self._expect_consent(act, changed)
         return acts.look(self._desk, actor, request)
 
     def return_incomplete(self, actor: Actor, request: str, *, missing: str) -> Held[ShareRequest]:
@@ -176,6 +174,18 @@ class Requests:
             text = f"{held.value.provider} has not answered request {request}, due {due}"
             act.tell("authority", "REQUEST_OVERDUE", acts.SUBJECT, request, text)
             act.tell(held.value.provider, "REQUEST_OVERDUE", acts.SUBJECT, request, text)
+
+    def remind_of_consent(self, request: str) -> None:
+        """Remind the body that has not said whether it consents; nothing follows (§2.4)."""
+        with self._desk.act(SCHEDULER, "request.consent_reminded", acts.SUBJECT, request) as act:
+            held = act.get(REQUEST, request)
+            if held.value.state is not RequestState.REFUSAL_PROPOSED:
+                return
+            rules = acts.rules_of(act, held.value)
+            text = f"{held.value.provider} still awaits your consent to refuse request {request}"
+            act.tell(
+                rules.consent_by or Role.AUTHORITY, "CONSENT_LATE", acts.SUBJECT, request, text
+            )
 
     def recount(self) -> None:
         """Count open due dates anew after the calendar was amended; both dates are kept (R-083)."""
@@ -235,6 +245,21 @@ class Requests:
             created_at=act.now,
         )
         return self._linked(act, draft)
+
+    @staticmethod
+    def _expect_consent(act: Act, request: ShareRequest) -> None:
+        """Let the clock ring when the body that has to consent had the time it should take."""
+        target = act.profile(request.jurisdiction).refusal.consent_target_wd
+        if request.state is RequestState.REFUSAL_PROPOSED and target is not None:
+            due = due_date(act.now, target, act.calendar())
+            act.transaction.set_deadline(
+                Deadline(
+                    subject_kind=acts.SUBJECT,
+                    subject=request.id,
+                    kind=CONSENT_DUE,
+                    due_at=due.ends_at,
+                )
+            )
 
     @staticmethod
     def _linked(act: Act, draft: ShareRequest) -> ShareRequest:

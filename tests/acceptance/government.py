@@ -93,6 +93,11 @@ class Desk:
         """Edit."""
         return Answer(self._client.put(f"/v1{path}", json=body, headers=headers))
 
+    def told(self, code: str) -> list[str]:
+        """Return what the notices with this code are about."""
+        notices = self.get("/notices", limit="200").ok()["items"]
+        return [each["subject"] for each in notices if each["code"] == code]
+
     def close(self) -> None:
         """Hang up."""
         self._client.close()

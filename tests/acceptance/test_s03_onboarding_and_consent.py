@@ -140,6 +140,8 @@ def test_a_denied_consent_and_an_unsigned_agreement_hold_the_data_back(
     awaiting = relief.get(request).ok()
     assert awaiting["state"] == "REFUSAL_PROPOSED"
     assert awaiting["refusals"][-1]["consented"] is None
+    assert relief.told("REQUEST_REFUSAL_PROPOSED") == [asked["id"]]
+    assert asked["id"] in province.authority.told("CONSENT_ASKED")
     assert province.resources.post(f"{request}/consent").code == "FORBIDDEN_ROLE"
 
     state.clock.set(2019, 2, 14, 10)
@@ -193,7 +195,14 @@ def test_a_refusal_with_consent_stands_and_the_same_again_names_it(
     relief = province.newcomer("hi-relief-4")
     first = province.ask(relief, **FORM).ok()
     assert first["linked_to"] is None
+    state.clock.set(2019, 1, 28)
     province.resources.post(f"/requests/{first['id']}/refuse", REFUSAL).ok()
+    # Five working days, the last a make-up Saturday: a reminder, and nothing else (§2.4).
+    state.clock.set(2019, 2, 1, 23, 59)
+    assert first["id"] not in province.authority.told("CONSENT_LATE")
+    state.clock.set(2019, 2, 3, 0, 0)
+    wait_until(lambda: first["id"] in province.authority.told("CONSENT_LATE"), "a reminder")
+    assert relief.get(f"/requests/{first['id']}").ok()["state"] == "REFUSAL_PROPOSED"
 
     refused = province.authority.post(f"/requests/{first['id']}/consent").ok()
 

@@ -163,6 +163,7 @@ def test_the_conference_decides_and_its_number_is_recorded(
     escalated = ministry.finance.post(f"{request}/escalate", {"reason": "no agreement"}).ok()
     assert [hop["body"] for hop in escalated["hops"]] == ["interministerial_conference"]
 
+    assert asked["id"] in ministry.office.told("ESCALATED")
     decision = {**DECISION, "items": ["plot_codes"]}
     unnumbered = ministry.office.post(f"{request}/decide", {"decision": decision})
     assert unnumbered.code == "DOCUMENT_REQUIRED"
@@ -216,6 +217,8 @@ def test_nothing_leaves_before_the_leading_group_has_looked(
     asked = ministry.ask(ministry.planning, "use", resource="moa-city-plots")
     assert (asked["state"], asked["jurisdiction"], asked["due"]) == ("PRE_REVIEW", "moa", None)
     request = f"/requests/{asked['id']}"
+    assert asked["id"] in ministry.group.told("REQUEST_PRE_REVIEW")
+    assert neighbour.land.told("REQUEST_PRE_REVIEW") == []
     for outside in (neighbour.land, neighbour.bureau):
         assert outside.get(request).status == 404
         assert outside.get("/requests").ok()["items"] == []
@@ -232,6 +235,7 @@ def test_nothing_leaves_before_the_leading_group_has_looked(
     assert left["due"]["day"] == "2019-06-18"
     assert left["profile"] == "changzhou-2018"
     assert neighbour.land.get(request).ok()["state"] == "PENDING"
+    assert asked["id"] in neighbour.land.told("REQUEST_PENDING")
 
     state.clock.set(2019, 6, 6)
     neighbour.land.post(f"{request}/approve", approval).ok()

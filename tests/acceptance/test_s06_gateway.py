@@ -124,6 +124,7 @@ def test_what_is_agreed_waits_for_the_leading_group(state: Government, academy: 
         "AWAITING_STEERING"
     )
 
+    assert asked["id"] in academy.group.told("REQUEST_AWAITING_STEERING")
     state.clock.set(2019, 9, 10)
     early = academy.office.post(f"{request}/activate")
     assert (early.status, early.code) == (422, "STEERING_APPROVAL_REQUIRED")
@@ -183,6 +184,7 @@ def test_only_the_gateway_connects_to_the_outside(
     assert (fetched["state"], fetched["jurisdiction"]) == ("PROXY_FETCH", "academy")
     assert fetched["grant"] is None
     assert graduates.education.get(f"/requests/{fetched['id']}").status == 404
+    assert fetched["id"] in academy.office.told("REQUEST_PROXY_FETCH")
     assert academy.office.get(f"/requests/{fetched['id']}").ok()["state"] == "PROXY_FETCH"
 
 
@@ -235,6 +237,7 @@ def test_an_outside_decision_is_recorded_with_its_number(
     request = f"/requests/{asked['id']}"
     passed = academy.group.post(f"{request}/pre-review", {"approved": True}).ok()
     assert passed["state"] == "FORWARDED"
+    assert asked["id"] in academy.office.told("REQUEST_FORWARDED")
 
     decision = {**DECISION, "items": ["title"]}
     path = f"{request}/outside-decision"
