@@ -61,6 +61,9 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
     connection = kafka_connection(settings, CONTROL)
     codec = AvroEventCodec()
     clock = clock or SystemClock()
+    profiles = InstalledProfiles(settings.profiles)
+    # A fault in one of them is said now, and not to whoever asks first.
+    profiles.names()
     readers = KafkaLogReaders(connection, group=f"{CONTROL}.reader")
     with catalog(settings) as parts, identity(settings, parts.postgres, clock) as who:
         answers = PostgresKeptAnswers(parts.postgres)
@@ -74,7 +77,7 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
             codec=codec,
             clock=clock,
         )
-        plane = control_plane(parts, readers, clock, InstalledProfiles(settings.profiles))
+        plane = control_plane(parts, readers, clock, profiles)
         background = Background(
             relay=relay,
             connect_watch=lambda: FillWatch(

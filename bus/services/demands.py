@@ -100,6 +100,8 @@ class Demands:
             found = active_organisation(act, provider)
             if found.jurisdiction != listed.value.jurisdiction:
                 raise Refused(f"{provider} is of {found.jurisdiction}", code="ORGANISATION_UNKNOWN")
+            if resource is not None:
+                _check_owner(act, resource, provider)
             assigned = demands.assign(
                 listed.value,
                 provider=provider,
@@ -121,8 +123,7 @@ class Demands:
             listed = self._item(act, item)
             met = demands.meet(listed.value, resource=resource, by=actor, at=act.now)
             act.role = "provider"
-            if entry_of(act, resource).provider != actor.organisation:
-                raise Refused(f"{resource} is another's resource", code="RESOURCE_REQUIRED")
+            _check_owner(act, resource, actor.organisation)
             act.details["resource"] = resource
             self._tell_consumers(act, met, f"met by resource {resource}: request it")
             return act.replace(DEMAND_ITEM, listed, met)
@@ -224,6 +225,11 @@ class Demands:
         for demand in item.demands:
             consumer = act.get(DEMAND, demand).value.consumer
             act.tell(consumer, f"DEMAND_{item.state}", SUBJECT, demand, text)
+
+
+def _check_owner(act: Act, resource: str, provider: str) -> None:
+    if entry_of(act, resource).provider != provider:
+        raise Refused(f"{resource} is no resource of {provider}", code="RESOURCE_REQUIRED")
 
 
 def _standing(act: Act, demand: Demand) -> DemandState:

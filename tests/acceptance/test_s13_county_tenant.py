@@ -173,6 +173,18 @@ def test_three_demands_become_one_item_of_the_list(state: Government, bureau: De
     assert sorted(codes) == ["DEMAND_ASSIGNED", "DEMAND_MET"]
 
 
+def test_nobody_reads_what_is_for_a_body_by_being_called_like_one(
+    state: Government, bureau: Desk
+) -> None:
+    """What the authority is told, an organisation with the code `authority` is not."""
+    called_so = state.organisation("s13", "authority", "county_department")
+    stated = demand(called_so, "to be told")
+
+    told = {each["subject"] for each in bureau.get("/notices", limit="200").ok()["items"]}
+    assert stated in told
+    assert called_so.get("/notices").ok()["items"] == []
+
+
 def test_where_the_profile_knows_no_demand_list_there_is_none(state: Government) -> None:
     """R-033: demand_list.enabled."""
     state.jurisdiction("s13-none", COUNTY)
