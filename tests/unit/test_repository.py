@@ -99,9 +99,10 @@ def test_the_tree_is_that_of_the_design_and_the_roadmap_names_what_is_to_come() 
     assert present & named == set()
 
 
-def test_one_record_can_be_followed_file_by_file() -> None:
+@pytest.mark.parametrize("what", ["record", "decision"])
+def test_one_thing_can_be_followed_file_by_file(what: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("## Follow one record")[2].partition("\n## ")[0]
+    section = readme.partition(f"## Follow one {what}")[2].partition("\n## ")[0]
     steps = re.findall(r"^\d+\. `([^`]+)`", section, re.MULTILINE)
 
     assert len(steps) > 10
