@@ -100,12 +100,16 @@ def _handlers(services: ControlServices) -> Mapping[str, Handler]:
     def about(act: Callable[[str], None]) -> Handler:
         return lambda _, deadline: act(deadline.subject)
 
+    def recount(_: ControlTransaction, __: Deadline) -> None:
+        services.requests.recount()
+        services.entries.recount_updates()
+
     return {
         requests.DUE: about(services.requests.mark_overdue),
         requests.CONSENT_DUE: about(services.requests.remind_of_consent),
         grants.EXPIRY: about(services.grants.expire),
         grants.REMINDER: about(services.grants.remind),
-        RECOUNT: lambda _, __: services.requests.recount(),
+        RECOUNT: recount,
         entries.UPDATE_DUE: about(services.entries.mark_update_overdue),
         source_assignments.CHANGE: about(services.sources.change),
         entries.CLASS_GRACE: about(services.entries.end_grace),

@@ -83,18 +83,19 @@ def class_changes(old: CatalogEntry, new: CatalogEntry) -> tuple[ClassChange, ..
     return tuple(change for change in changes if change.before is not change.after)
 
 
-def effect_on_grant(grant: Grant, new: CatalogEntry, grace: Grace) -> tuple[GrantStep, ...]:
+def effect_on_grant(grant: Grant, new: CatalogEntry, grace: Grace | None) -> tuple[GrantStep, ...]:
     """
     Return what the new version does to `grant`, the earliest first; empty: it goes on as it is.
 
     An item stays where its class is unconditional, or conditional and the provider had decided the
     grant for a purpose that is still allowed. What the entry no longer has, or no longer offers to
-    the scope, counts as not shared.
+    the scope, counts as not shared. A grace that began with an earlier version is not longer for a
+    further one. Without `grace` nothing has changed but the time: only those that began go on.
     """
     kept = {name: how for name, how in grant.treatments.items() if how is not Treatment.OMIT}
     rules = {name: _rule(new, name, grant.scope) for name in kept}
     lost = {
-        name: _deadline(rule, grace)
+        name: _deadline(grant.graces.get(name), rule, grace)
         for name, rule in rules.items()
         if not _qualifies(grant, rule, new.provider)
     }
@@ -120,10 +121,12 @@ def _qualifies(grant: Grant, rule: ShareRule | None, provider: str) -> bool:
     return True
 
 
-def _deadline(rule: ShareRule | None, grace: Grace) -> dt.date | None:
-    if rule is not None and rule.share_class is ShareClass.CONDITIONAL:
-        return grace.to_conditional
-    return grace.to_not_shared
+def _deadline(begun: dt.date | None, rule: ShareRule | None, grace: Grace | None) -> dt.date | None:
+    if grace is None:
+        return begun
+    conditional = rule is not None and rule.share_class is ShareClass.CONDITIONAL
+    ends = grace.to_conditional if conditional else grace.to_not_shared
+    return ends if begun is None or ends is None else min(begun, ends)
 
 
 def _rule(entry: CatalogEntry, name: str, scope: Scope) -> ShareRule | None:

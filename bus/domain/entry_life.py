@@ -6,7 +6,7 @@ and `draft_state` that of the draft. Before the first publication there is one s
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -21,6 +21,7 @@ from bus.domain.submission import (
     is_metadata_only,
     submission_faults,
 )
+from bus.domain.working_days import DueDate
 from bus.errors import Forbidden, Refused
 
 
@@ -131,6 +132,8 @@ class UpdateTask:
     """The last day in time."""
     overdue_from: dt.datetime
     """The first instant that is too late."""
+    due_before: tuple[dt.date, ...] = ()
+    """What it was before the calendar was amended, the first date first (R-083)."""
     opened_at: dt.datetime
     overdue_at: dt.datetime | None = None
     """When the miss was recorded (breach B01)."""
@@ -361,6 +364,19 @@ def trigger(case: EntryCase, task: UpdateTask, rules: EntryRules) -> EntryCase:
     if came_from is EntryState.PUBLISHED:
         came_from = EntryState.UPDATE_DUE
     return replace(case, state=state, suspended_from=came_from, tasks=(*case.tasks, task))
+
+
+def recount(case: EntryCase, dues: Mapping[str, DueDate]) -> EntryCase:
+    """Give tasks, by their ids, the due dates of an amended calendar; both dates are kept."""
+    tasks = tuple(
+        replace(
+            task, due=due.day, overdue_from=due.ends_at, due_before=(*task.due_before, task.due)
+        )
+        if (due := dues.get(task.id)) is not None and due.day != task.due
+        else task
+        for task in case.tasks
+    )
+    return replace(case, tasks=tasks)
 
 
 def overdue(case: EntryCase, *, at: dt.datetime) -> tuple[EntryCase, tuple[UpdateTask, ...]]:

@@ -7,7 +7,7 @@ carries one subscription here; its mode must be one that the entry offers.
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bus.domain.entry import CatalogEntry, DeliveryMode
@@ -82,6 +82,8 @@ class Grant:
     request: str | None = None
     """The request that led to it."""
     suspended_because: str = ""
+    graces: Mapping[str, dt.date] = field(default_factory=dict)
+    """Items that a tightened class takes away, and the last day on which they come (R-063)."""
 
     def in_force(self, today: dt.date) -> bool:
         """Whether the period of the grant includes `today`."""

@@ -23,8 +23,8 @@ from bus.domain.grant import GrantState
 from bus.domain.identity import Actor, Role
 from bus.domain.names import value_subject
 from bus.domain.share import ShareClass
-from bus.domain.submission import UpdateCause, is_classified, submission_faults
-from bus.domain.working_days import due_date, end_of_day
+from bus.domain.submission import EntryRules, UpdateCause, is_classified, submission_faults
+from bus.domain.working_days import DueDate, due_date, end_of_day, local_day
 from bus.errors import Forbidden, NotFound, Refused
 from bus.ports import LogReaders, Partition
 from bus.services import grants as grant_steps
@@ -273,31 +273,52 @@ class Entries:
             to_not_shared=until(ShareClass.NOT_SHARED),
         )
 
-    def _apply_classes(self, act: Act, entry: CatalogEntry, grace: Grace) -> None:
-        """Suspend or narrow the grants that no longer qualify, now or when their grace is over."""
+    def _apply_classes(self, act: Act, entry: CatalogEntry, grace: Grace | None) -> None:
+        """
+        Suspend or narrow the grants that no longer qualify, now or when their grace is over.
+
+        Without `grace` only the time has passed.
+        """
+        today = local_day(act.now)
+        ends: set[dt.date] = set()
         for held in act.transaction.live([entry.resource]).grants.values():
             if held.state is not GrantState.ACTIVE or held.grant.coordinated:
                 continue
+            later: dict[str, dt.date] = {}
             for step in effect_on_grant(held.grant, entry, grace):
-                if step.after is not None:
-                    act.transaction.set_deadline(
-                        Deadline(
-                            subject_kind=SUBJECT,
-                            subject=entry.resource,
-                            kind=CLASS_GRACE,
-                            due_at=end_of_day(step.after),
-                        )
-                    )
-                    act.tell(
-                        held.grant.consumer,
-                        CLASS_TIGHTENS,
-                        grant_steps.GRANT,
-                        held.grant.id,
-                        f"the class of {', '.join(sorted(step.lost))} was tightened: delivered "
-                        f"until {step.after}, the day included",
-                    )
-                    break
-                self._tighten(act, held.grant.id, step)
+                if step.after is None or step.after < today:
+                    self._tighten(act, held.grant.id, step)
+                else:
+                    later |= dict.fromkeys(step.lost, step.after)
+            self._let_go_on(act, held.grant.id, later)
+            ends |= set(later.values())
+        if ends:
+            act.transaction.set_deadline(
+                Deadline(
+                    subject_kind=SUBJECT,
+                    subject=entry.resource,
+                    kind=CLASS_GRACE,
+                    due_at=end_of_day(min(ends)),
+                )
+            )
+
+    @staticmethod
+    def _let_go_on(act: Act, grant: str, graces: dict[str, dt.date]) -> None:
+        """Keep until when items of a grant come although their class was tightened; say so."""
+        held = grant_steps.grant_of(act, grant)
+        if held.state is not GrantState.ACTIVE or dict(held.grant.graces) == graces:
+            return
+        changed = replace(held.grant, graces=graces)
+        grant_steps.save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.amended")
+        if graces:
+            named = ", ".join(f"{name} until {graces[name]}" for name in sorted(graces))
+            act.tell(
+                held.grant.consumer,
+                CLASS_TIGHTENS,
+                grant_steps.GRANT,
+                grant,
+                f"classes were tightened: {named}, the day included",
+            )
 
     def _tighten(self, act: Act, grant: str, step: GrantStep) -> None:
         held = grant_steps.grant_of(act, grant)
@@ -318,12 +339,12 @@ class Entries:
         )
 
     def end_grace(self, resource: str) -> None:
-        """Apply the classes in force without any grace; called by the clock when it is over."""
+        """Apply the classes in force to what has no grace left; called by the clock."""
         with self._desk.act(SCHEDULER, "catalog.grace_ended", SUBJECT, resource) as act:
             held = act.transaction.live([resource]).entries.get(resource)
             if held is not None and not held.retired:
                 act.profile(held.entry.jurisdiction)
-                self._apply_classes(act, held.entry, Grace())
+                self._apply_classes(act, held.entry, None)
 
     # --- update tasks -----------------------------------------------------------------------------
 
@@ -336,9 +357,7 @@ class Entries:
             if actor.organisation != held.value.owner:
                 act.as_role(Role.AUTHORITY, jurisdiction=held.value.jurisdiction)
             rules = entry_rules(act.profile(held.value.jurisdiction))
-            # The day of the change is not counted, whatever hour it has.
-            noon = end_of_day(effective) - dt.timedelta(hours=12)
-            due = due_date(noon, rules.update_deadline_wd or 0, act.calendar())
+            due = _update_due(act, effective, rules)
             task = UpdateTask(
                 id=new_id("t", act.now),
                 cause=cause,
@@ -353,6 +372,29 @@ class Entries:
             act.details["due"] = due.day.isoformat()
             act.tell(held.value.owner, "CATALOG_UPDATE_DUE", SUBJECT, resource, f"due {due.day}")
         return held
+
+    def recount_updates(self) -> None:
+        """Count open due dates anew after the calendar was amended (R-083); called by the clock."""
+        waiting = frozenset({EntryState.UPDATE_DUE, EntryState.UPDATE_OVERDUE})
+        with self._desk.act(SCHEDULER, "catalog.updates_recounted", "calendar", "calendar") as act:
+            for held in act.all(ENTRY, CaseFilter()):
+                case = held.value
+                if case.state not in waiting:
+                    continue
+                rules = entry_rules(act.profile(case.jurisdiction))
+                dues = {
+                    task.id: _update_due(act, task.effective, rules)
+                    for task in case.open_tasks
+                    if task.overdue_at is None
+                }
+                changed = entry_life.recount(case, dues)
+                if changed == case:
+                    continue
+                act.replace(ENTRY, held, changed)
+                self._ring_update(act, changed)
+                days = ", ".join(str(task.due) for task in changed.open_tasks)
+                text = f"update of {case.resource} due {days}: the calendar changed"
+                act.tell(case.owner, "DUE_DATE_RECOUNTED", SUBJECT, case.resource, text)
 
     def mark_update_overdue(self, resource: str) -> None:
         """Record that an update is late: breach B01; data is still served."""
@@ -523,6 +565,12 @@ class Entries:
                 f"`generation: {entry.generation + 1}` and publish anew",
                 code="SCHEMA_INCOMPATIBLE",
             )
+
+
+def _update_due(act: Act, effective: dt.date, rules: EntryRules) -> DueDate:
+    """Return when an update is due; the day of the change is not counted, whatever its hour."""
+    noon = end_of_day(effective) - dt.timedelta(hours=12)
+    return due_date(noon, rules.update_deadline_wd or 0, act.calendar())
 
 
 def _digest(entry: CatalogEntry) -> str:

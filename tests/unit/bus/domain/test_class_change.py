@@ -165,3 +165,23 @@ def test_a_grant_without_the_items_concerned_goes_on() -> None:
 def test_a_loosened_class_takes_nothing_from_a_grant() -> None:
     """R-063."""
     assert effect_on_grant(DECIDED, entry(FREE), NO_GRACE) == ()
+
+
+def test_a_grace_that_began_is_not_longer_for_a_further_version() -> None:
+    """R-063: who publishes once more in the time of grace does not begin it anew."""
+    earlier = LAST_DAY - dt.timedelta(days=5)
+    begun = replace(DIRECT, graces=dict.fromkeys(("code", "name", "income"), earlier))
+
+    assert effect_on_grant(begun, entry(ON_CONDITION), TEN_DAYS) == (suspended(earlier),)
+    assert effect_on_grant(begun, entry(CLOSED), TEN_DAYS) == (suspended(None),)
+    assert effect_on_grant(begun, entry(FREE), TEN_DAYS) == ()
+
+
+def test_when_one_grace_ends_another_goes_on() -> None:
+    """R-063: only the time has passed; what has no grace left ends at once."""
+    begun = replace(DIRECT, graces={"name": LAST_DAY, "code": LAST_DAY})
+
+    (narrowed, rest) = effect_on_grant(begun, entry(ON_CONDITION), None)
+
+    assert (narrowed.after, narrowed.lost) == (None, frozenset({"income"}))
+    assert (rest.after, rest.action) == (LAST_DAY, GrantAction.SUSPEND)

@@ -21,6 +21,7 @@ from bus.domain.entry_life import (
 )
 from bus.domain.identity import Role
 from bus.domain.submission import EntryRules, UpdateCause
+from bus.domain.working_days import DueDate
 from bus.errors import Forbidden, Refused, StateConflict
 from tests import builders
 from tests.life_cycle_cases import (
@@ -555,3 +556,17 @@ def test_the_table_lists_the_life_of_requirements_6_1() -> None:
 
 def test_the_draft_that_is_published_is_the_one_that_was_submitted() -> None:
     assert entry_case().draft == ENTRY
+
+
+def test_an_amended_calendar_moves_what_is_open_and_keeps_both_dates() -> None:
+    """R-083: only tasks that are named; the same day changes nothing."""
+    case = entry_case(tasks=(task("t-1"), task("t-2")))
+    later = task().due + dt.timedelta(days=1)
+    moved = DueDate(day=later, provisional=False, ends_at=LATER + dt.timedelta(days=1))
+    same = DueDate(day=task().due, provisional=False, ends_at=LATER)
+
+    first, second = entry_life.recount(case, {"t-1": moved, "t-2": same}).tasks
+
+    assert (first.due, first.due_before) == (later, (task().due,))
+    assert not first.late(LATER)
+    assert second == task("t-2")
