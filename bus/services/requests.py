@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bus.domain import request_steps as steps
 from bus.domain.agreement import AgreementState
+from bus.domain.breach import BreachGround
 from bus.domain.cases import CaseFilter, Held
 from bus.domain.deadline import Deadline
 from bus.domain.identity import Actor, Role
@@ -20,6 +21,7 @@ from bus.errors import StateConflict
 from bus.services import grants as grant_steps
 from bus.services import request_acts as acts
 from bus.services.asking import active_organisation, class_of, higher_level, scope_of, whole
+from bus.services.breaches import record_breach
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
 from bus.services.kinds import AGREEMENT, REQUEST
@@ -164,12 +166,13 @@ class Requests:
             act.replace(REQUEST, held, steps.mark_overdue(held.value, now=act.now))
             due = "" if held.value.due is None else held.value.due.day.isoformat()
             act.details["due"] = due
-            act.note(
-                "breach.recorded",
-                "organisation",
+            record_breach(
+                act,
                 held.value.provider,
-                ground="B04",
-                request=request,
+                BreachGround.NOT_ACCEPTED,
+                subject_kind=acts.SUBJECT,
+                subject=request,
+                due=due,
             )
             text = f"{held.value.provider} has not answered request {request}, due {due}"
             act.tell("authority", "REQUEST_OVERDUE", acts.SUBJECT, request, text)
