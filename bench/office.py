@@ -18,6 +18,16 @@ _PROFILE = "yanjin-2019"
 _TIMEOUT_SECONDS = 60.0
 _WAIT_SECONDS = 120.0
 _LOOK_SECONDS = 0.1
+_AUTHORISED = dt.timedelta(days=30)
+_GRANTED = dt.timedelta(days=90)
+_PURPOSE = "WORK_REFERENCE"
+_UNCONDITIONAL: dict[str, Any] = {"class": "UNCONDITIONAL"}
+_CONDITIONAL: dict[str, Any] = {
+    "class": "CONDITIONAL",
+    "condition": "within the duties of the requester",
+    "audience": "government departments",
+    "purposes": [_PURPOSE],
+}
 
 
 class Office:
@@ -60,11 +70,33 @@ class Office:
         for code in organisations:
             self._open_organisation(jurisdiction, code)
 
+    def open_operator(self, jurisdiction: str, authority: str, operator: str) -> None:
+        """Set an authority up, and an operator that acts under its authorisation."""
+        self._open_organisation(jurisdiction, authority, Role.AUTHORITY)
+        self._open_organisation(jurisdiction, operator, Role.OPERATOR)
+        today = dt.datetime.now(dt.UTC).date()
+        self._act(
+            authority,
+            "/operator-authorisations",
+            {
+                "organisation": operator,
+                "valid_from": today.isoformat(),
+                "valid_until": (today + _AUTHORISED).isoformat(),
+                "scope": sorted(ApiScope),
+            },
+        )
+
     def publish_entry(
-        self, jurisdiction: str, resource: str, provider: str, items: Sequence[DataItem]
+        self,
+        jurisdiction: str,
+        resource: str,
+        provider: str,
+        items: Sequence[DataItem],
+        *,
+        conditional: bool = False,
     ) -> None:
-        """Bring an unconditional entry to the state in which its first record publishes it."""
-        entry = _entry(resource, provider, items)
+        """Bring an entry to the state in which its first record publishes it."""
+        entry = _entry(resource, provider, items, _CONDITIONAL if conditional else _UNCONDITIONAL)
         self._act(provider, "/entries", {"jurisdiction": jurisdiction, "entry": entry})
         self._act(provider, f"/entries/{resource}/submit")
         self._act(provider, f"/entries/{resource}/bind", {"connection_tested": True})
@@ -79,25 +111,53 @@ class Office:
 
     def grant(self, consumer: str, resource: str, items: Sequence[DataItem]) -> str:
         """Ask for what nobody has to decide; return the grant, which is in force."""
-        answer = self._act(
+        answer = self._ask(consumer, resource, items)
+        self._keep(answer)
+        grant: str = answer["grant"]
+        return grant
+
+    def request(self, consumer: str, resource: str, items: Sequence[DataItem]) -> str:
+        """Ask for what the provider has to decide; return the request."""
+        request: str = self._ask(consumer, resource, items)["id"]
+        return request
+
+    def approve(self, provider: str, request: str, items: Sequence[DataItem]) -> None:
+        """Approve a request for these items."""
+        today = dt.datetime.now(dt.UTC).date()
+        self._act(
+            provider,
+            f"/requests/{request}/approve",
+            {
+                "items": [item.name for item in items],
+                "purpose": _PURPOSE,
+                "valid_from": today.isoformat(),
+                "valid_until": (today + _GRANTED).isoformat(),
+            },
+        )
+
+    def activate(self, operator: str, request: str) -> None:
+        """Put the grant of a request in force."""
+        self._act(operator, f"/requests/{request}/activate")
+
+    def _ask(self, consumer: str, resource: str, items: Sequence[DataItem]) -> dict[str, Any]:
+        return self._act(
             consumer,
             "/requests",
             {
                 "resource": resource,
                 "items": [item.name for item in items],
                 "duty": "measuring",
-                "purpose": "WORK_REFERENCE",
+                "purpose": _PURPOSE,
             },
         )
-        self._keep(answer)
-        grant: str = answer["grant"]
-        return grant
 
     def revoke(self, provider: str, grant: str) -> None:
         """Revoke a grant."""
         self._act(provider, f"/grants/{grant}/revoke", {"reason": "measuring"})
 
-    def _open_organisation(self, jurisdiction: str, code: str) -> None:
+    def _open_organisation(
+        self, jurisdiction: str, code: str, role: Role = Role.DEPARTMENT
+    ) -> None:
         answer = self._act(
             "admin",
             "/organisations",
@@ -123,7 +183,7 @@ class Office:
                 "organisation": code,
                 "jurisdiction": jurisdiction,
                 "kind": "service",
-                "roles": [Role.DEPARTMENT],
+                "roles": [role],
             },
         )
         until = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -152,7 +212,9 @@ class Office:
         return found
 
 
-def _entry(resource: str, provider: str, items: Sequence[DataItem]) -> dict[str, Any]:
+def _entry(
+    resource: str, provider: str, items: Sequence[DataItem], share: dict[str, Any]
+) -> dict[str, Any]:
     group = items[0].group
     return {
         "resource": resource,
@@ -167,7 +229,7 @@ def _entry(resource: str, provider: str, items: Sequence[DataItem]) -> dict[str,
         "groups": {
             group: {
                 "titles": {"zh": group, "en": group},
-                "share": {"all": {"class": "UNCONDITIONAL"}},
+                "share": {"all": share},
             }
         },
         "items": [

@@ -77,6 +77,14 @@ class Stage:
         """End the router process, so that one in this process can take its place."""
         self._supervisor.stop("router")
 
+    def restart_control(self) -> float:
+        """Stop and start the control process; return the seconds until it is ready."""
+        part = self._supervisor.part("control")
+        self._supervisor.stop("control")
+        started = time.monotonic()
+        self._supervisor.start(part)
+        return time.monotonic() - started
+
     @property
     def settings(self) -> Settings:
         """How to reach the platform."""
@@ -190,15 +198,16 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 
 
 def _declared() -> Catalog:
-    entries = {resource: _entry(resource) for resource in (*_ROWS, PUBLISHED)}
+    entries = {resource: address_entry(resource) for resource in (*_ROWS, PUBLISHED)}
     return Catalog(
-        organisations={code: _organisation(code) for code in (_PROVIDER, _CONSUMER)},
+        organisations={code: organisation(code) for code in (_PROVIDER, _CONSUMER)},
         entries=entries,
-        grants={resource: _grant(resource, rows) for resource, rows in _ROWS.items()},
+        grants={resource: address_grant(resource, rows) for resource, rows in _ROWS.items()},
     )
 
 
-def _organisation(code: str) -> Organisation:
+def organisation(code: str) -> Organisation:
+    """Return a department of a city."""
     return Organisation(
         code=code,
         jurisdiction=_JURISDICTION,
@@ -209,7 +218,8 @@ def _organisation(code: str) -> Organisation:
     )
 
 
-def _entry(resource: str) -> CatalogEntry:
+def address_entry(resource: str) -> CatalogEntry:
+    """Return an entry with the records that are measured with."""
     shared = {Scope.INTERNAL: ShareRule(share_class=ShareClass.UNCONDITIONAL)}
     return CatalogEntry(
         resource=resource,
@@ -230,7 +240,8 @@ def _entry(resource: str) -> CatalogEntry:
     )
 
 
-def _grant(resource: str, rows: str) -> Grant:
+def address_grant(resource: str, rows: str) -> Grant:
+    """Return a grant on most items of an entry, named like it."""
     today = dt.datetime.now(dt.UTC).date()
     return Grant(
         id=resource,
