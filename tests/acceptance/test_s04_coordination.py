@@ -54,7 +54,7 @@ class City:
         )
         self.register = real_estate("cz-re", "cz-land", "institution_rule")
 
-    def ask(self, resource: str, *items: str) -> dict[str, Any]:
+    def ask(self, resource: str, *items: str, mode: str = "kafka") -> dict[str, Any]:
         """Request items of the register as the tax office."""
         body: dict[str, Any] = self.tax.post(
             "/requests",
@@ -63,6 +63,7 @@ class City:
                 "items": list(items),
                 "purpose": "ADMINISTRATIVE_BASIS",
                 "duty": "tax collection",
+                "mode": mode,
             },
         ).ok()
         return body
@@ -173,12 +174,14 @@ def test_a_loosened_class_lets_an_open_request_through(state: Government, city: 
     state.publish(city.land, "cz-re", strict, record(strict, "l1", "field"))
     asked = city.ask("cz-open", "use")
     assert (asked["state"], asked["due"]["day"]) == ("PENDING", "2019-04-01")
+    by_front_end = city.ask("cz-open", "use", mode="front-end")
 
     loosened = entry(
         "cz-open",
         "cz-land",
         dict.fromkeys(["plot", "use"], "all"),
         {"all": {"class": "UNCONDITIONAL"}},
+        delivery_modes=["kafka"],
     )
     version = city.land.get("/entries/cz-open").headers["ETag"]
     edit = {"jurisdiction": "cz-re", "entry": loosened}
@@ -190,6 +193,10 @@ def test_a_loosened_class_lets_an_open_request_through(state: Government, city: 
     granted = city.tax.get(f"/requests/{asked['id']}").ok()
     assert granted["state"] == "GRANTED_DIRECT"
     assert granted["share_class"] == "UNCONDITIONAL"
+    assert asked["id"] in city.tax.told("REQUEST_GRANTED_DIRECT")
+    # What the new version cannot give as it was asked for stays with the provider.
+    assert city.tax.get(f"/requests/{by_front_end['id']}").ok()["state"] == "PENDING"
+    assert by_front_end["id"] in city.land.told("REQUEST_STILL_OPEN")
     assert city.land.post(f"/grants/{granted['grant']}/credentials").code == "FORBIDDEN_ROLE"
     assert city.province.post(f"/grants/{granted['grant']}/credentials").status == 404
     renewed = city.tax.post(f"/grants/{granted['grant']}/credentials").ok()
