@@ -18,7 +18,14 @@ from bus.domain.calendar_amendment import RECOUNT
 from bus.domain.deadline import Deadline
 from bus.ports import Clock, LogReaders
 from bus.ports.control import ControlTransaction
-from bus.services import entries, grants, rectifications, requests, source_assignments
+from bus.services import (
+    disagreements,
+    entries,
+    grants,
+    rectifications,
+    requests,
+    source_assignments,
+)
 from bus.services.agreements import Agreements
 from bus.services.audit_queries import AuditQueries
 from bus.services.credentials import Credentials
@@ -111,6 +118,7 @@ def _handlers(services: ControlServices) -> Mapping[str, Handler]:
         grants.REMINDER: about(services.grants.remind),
         RECOUNT: recount,
         entries.UPDATE_DUE: about(services.entries.mark_update_overdue),
+        disagreements.MEETING_DUE: about(services.disagreements.remind),
         source_assignments.CHANGE: about(services.sources.change),
         entries.CLASS_GRACE: about(services.entries.end_grace),
         rectifications.DUE: about(services.rectifications.mark_missed),

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bus.domain import disagreement as steps
 from bus.domain.cases import CaseFilter, Held
+from bus.domain.deadline import Deadline
 from bus.domain.disagreement import (
     AmendedKind,
     Disagreement,
@@ -21,15 +22,17 @@ from bus.domain.disagreement import (
 )
 from bus.domain.identity import Actor, Role
 from bus.domain.request import Decision
+from bus.domain.working_days import due_date
 from bus.errors import NotFound, Refused, StateConflict
 from bus.services import grants as grant_steps
 from bus.services.asking import active_organisation
-from bus.services.desk import Act, Desk
+from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
 from bus.services.kinds import DISAGREEMENT, REQUEST
 from bus.views.row_filter import FilterCompiler
 
 SUBJECT = "disagreement"
+MEETING_DUE = "meeting_due"
 
 
 class Disagreements:
@@ -73,6 +76,7 @@ class Disagreements:
             act.subject = opened.id
             act.details |= {"about": about, "subject": str(subject)}
             held = act.transaction.add_case(DISAGREEMENT, opened)
+            self._expect_meeting(act, opened)
             text = f"{actor.organisation} disagrees about {about}: {reasons}"
             for party in {entry.provider, side} - {actor.organisation} | {str(rules.convener)}:
                 act.tell(party, "DISAGREEMENT_OPEN", SUBJECT, opened.id, text)
@@ -86,6 +90,7 @@ class Disagreements:
             held, rules = self._convened(act, disagreement)
             changed = steps.convene(held.value, rules, meeting_at=meeting_at, by=actor)
             act.details["parties"] = ",".join(sorted(changed.invited))
+            act.transaction.clear_deadlines(SUBJECT, changed.id)
             text = f"meeting about {changed.about} at {meeting_at.isoformat()}"
             for party in sorted(changed.invited):
                 act.tell(
@@ -140,6 +145,16 @@ class Disagreements:
             act.details["document"] = document
             return self._close(act, held, changed, decision)
 
+    def remind(self, disagreement: str) -> None:
+        """Tell the convener that nobody was called together yet; called by the clock."""
+        with self._desk.act(SCHEDULER, "disagreement.reminded", SUBJECT, disagreement) as act:
+            held = act.get(DISAGREEMENT, disagreement)
+            if held.value.state is not DisagreementState.OPEN:
+                return
+            rules = self._rules(act, held.value.jurisdiction)
+            text = f"the parties of {disagreement} about {held.value.about} still wait to meet"
+            act.tell(rules.convener, "DISAGREEMENT_WAITS", SUBJECT, disagreement, text)
+
     # --- looking ----------------------------------------------------------------------------------
 
     def get(self, actor: Actor, disagreement: str) -> Held[Disagreement]:
@@ -160,6 +175,18 @@ class Disagreements:
             return list(act.transaction.cases(DISAGREEMENT, seen, after=after, limit=limit))
 
     # --- steps ------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _expect_meeting(act: Act, opened: Disagreement) -> None:
+        """Let the clock ring when the convener had the time that the profile wishes for."""
+        target = act.profile(opened.jurisdiction).disagreement.convene_target_wd
+        if target is not None:
+            due = due_date(act.now, target, act.calendar())
+            act.transaction.set_deadline(
+                Deadline(
+                    subject_kind=SUBJECT, subject=opened.id, kind=MEETING_DUE, due_at=due.ends_at
+                )
+            )
 
     @staticmethod
     def _concerned(act: Act, subject: Subject, about: str, consumer: str) -> tuple[str, str]:

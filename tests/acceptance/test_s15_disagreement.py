@@ -7,6 +7,7 @@ import pytest
 from bus.domain.identity import Role
 from tests.acceptance.government import Desk, Government
 from tests.acceptance.resources import conditional, entry, record
+from tests.live_platform import wait_until
 
 ITEMS = ["reg_no", "kind", "event_date", "party_a_name"]
 APPROVED = ["reg_no", "kind"]
@@ -194,6 +195,21 @@ def test_the_government_widens_a_grant(state: Government, marriages: Marriages) 
 
     inbox.wait("m1", event_date="2019-09-01")
     inbox.close()
+
+
+def test_the_convener_is_reminded(state: Government, marriages: Marriages) -> None:
+    """R-101: five working days, the make-up Saturday is one of them; a reminder and no more."""
+    centre, answer = marriages.partial_grant("s15-late")
+    content = {"subject": "authorisation_result", "about": answer["grant"], "reasons": "too little"}
+    found = centre.post("/disagreements", content).ok()["id"]
+    state.clock.set(2019, 10, 14, 23, 59)
+    assert notices(marriages.bureau, found) == ["DISAGREEMENT_OPEN"]
+
+    state.clock.set(2019, 10, 15, 0)
+
+    wait_until(lambda: "DISAGREEMENT_WAITS" in notices(marriages.bureau, found), "a reminder")
+    assert centre.get(f"/disagreements/{found}").ok()["state"] == "OPEN"
+    assert marriages.bureau.post(f"/disagreements/{found}/convene", MEETING).ok()
 
 
 def test_only_the_sides_open_one_and_only_one_at_a_time(marriages: Marriages) -> None:

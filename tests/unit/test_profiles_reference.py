@@ -155,6 +155,8 @@ A new file in a folder of your own, and nothing else. A county that follows its 
 $ onesource profile show fenghe-2027 --folder my-profiles
 ```
 
+Control finds it there with `ONESOURCE_PROFILES=my-profiles`, and reads it when it starts.
+
 Unknown keys, wrong forms, words that are not in the lists below, a parent that is not there and
 circles are refused, each with file, line and key.
 
