@@ -6,6 +6,7 @@ they would stand after years; Kafka has no topics of theirs. Then single decisio
 HTTP API, on a resource of their own.
 """
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,6 +52,8 @@ _PROVIDER, _CONSUMER, _AUTHORITY, _OPERATOR = "scl-prov", "scl-cons", "scl-auth"
 _ROWS = "tier >= 0"
 _WAIT_SECONDS = 300.0
 _STARTS = 3
+#: The resources that one router may have the partitions of.
+_SHARE = 1_000
 _CODEC = AvroEventCodec()
 
 
@@ -184,6 +187,7 @@ def _await_relay(connection: psycopg.Connection) -> None:
 def _follow(stage: Stage, options: Options) -> list[Latency]:
     """Do what a router does before it takes part: read the policy, and compile it."""
     read: list[float] = []
+    taken_in: list[float] = []
     compiled: list[float] = []
     again: list[float] = []
     for _ in range(_STARTS):
@@ -200,6 +204,9 @@ def _follow(stage: Stage, options: Options) -> list[Latency]:
         plans = Plans(compile_filter)
         started = time.monotonic()
         plans.follow(policy)
+        taken_in.append((time.monotonic() - started) * 1000)
+        for topic in itertools.islice(policy.resources, _SHARE):
+            plans.of(topic)
         compiled.append((time.monotonic() - started) * 1000)
         started = time.monotonic()
         plans.follow(replace(policy, version=policy.version + 1))
@@ -207,7 +214,8 @@ def _follow(stage: Stage, options: Options) -> list[Latency]:
         options.say(f"{len(policy.resources):,} resources, {len(policy.views):,} views followed")
     return [
         Latency("control-scale", "router, the policy is read", tuple(read)),
-        Latency("control-scale", "router, plans of all resources", tuple(compiled)),
+        Latency("control-scale", "router, the policy is taken in", tuple(taken_in)),
+        Latency("control-scale", f"router, with plans of {_SHARE:,} resources", tuple(compiled)),
         Latency("control-scale", "router, the next version", tuple(again)),
     ]
 
