@@ -34,7 +34,6 @@ from bus.domain.names import (
     provider_principal,
     subscription_principal,
     value_subject,
-    view_topic,
 )
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
 from bus.domain.subscription import Incarnation, Subscription
@@ -96,15 +95,17 @@ def _load(connection: psycopg.Connection, options: Options) -> None:
     for start in range(0, ENTRIES, _AT_ONCE):
         numbers = range(start, start + _AT_ONCE)
         entries = [_entry(number) for number in numbers]
+        topics: list[str] = []
         policy: dict[str, bytes | None] = {}
         for entry in entries:
             resource, view = _save_entry(transaction, entry)
+            topics.append(view.topic)
             policy[resource.object_id] = _CODEC.encode(resource)
             policy[view.object_id] = _CODEC.encode(view)
         with connection.pipeline():
-            for entry, number in zip(entries, numbers, strict=True):
+            for entry, topic, number in zip(entries, topics, numbers, strict=True):
                 for index in range(each_has):
-                    _save_grant(transaction, entry, number * each_has + index)
+                    _save_grant(transaction, entry, topic, number * each_has + index)
         with connection.pipeline():
             transaction.publish_policy(policy)
         if not (start + _AT_ONCE) % (ENTRIES // 4):
@@ -159,16 +160,14 @@ def _view_policy(incarnation: Incarnation, projections: dict[int, int]) -> ViewP
     )
 
 
-def _save_grant(transaction: PostgresCatalogTransaction, entry: CatalogEntry, number: int) -> None:
+def _save_grant(
+    transaction: PostgresCatalogTransaction, entry: CatalogEntry, topic: str, number: int
+) -> None:
     grant = _grant(entry, number)
     transaction.save_grant(grant, version=1, state=GrantState.ACTIVE)
-    view = grant.view(entry)
     transaction.save_subscription(
         Subscription(
-            id=grant.id,
-            principal=subscription_principal(grant.id),
-            ended=False,
-            topic=view_topic(view.jurisdiction, view.resource, view.id, 1),
+            id=grant.id, principal=subscription_principal(grant.id), ended=False, topic=topic
         )
     )
 

@@ -6,7 +6,9 @@ import pytest
 
 from bus.domain.access import ROUTER, SERVICE_RULES, AccessRule, Operation, Resource
 from bus.domain.principal import PrincipalKind
+from bus.domain.subscription import Subscription
 from bus.errors import BrokerUnavailable
+from bus.services.access import PARKED_SECONDS
 from tests import builders
 from tests.stream_builders import ControlPlane
 
@@ -166,3 +168,98 @@ def test_an_account_is_issued_with_a_password_that_kafka_and_control_share(
     assert control.admin.passwords["sub-new"] == password
     assert principal.accepts(password)
     assert (principal.kind, principal.owner) == (PrincipalKind.SUBSCRIPTION, "new")
+
+
+# --- Decisions about single subscriptions ---------------------------------------------------------
+
+
+def settle(control: ControlPlane, changed: Subscription) -> None:
+    """Let the subscription be as given, as a decision does."""
+    with control.store.transaction() as transaction:
+        transaction.save_subscription(changed)
+        control.access.cut_subscriptions(transaction, [changed])
+    control.access.give_subscriptions([changed])
+
+
+@pytest.mark.parametrize("what", [{"ended": True}, {"blocked": True}])
+def test_whoever_is_shut_out_loses_everything_and_is_throttled(
+    control: ControlPlane, what: dict[str, bool]
+) -> None:
+    """Invariant 6; again if an earlier attempt had taken the permissions alone."""
+    control.admin.forbid(control.admin.rules([SUBSCRIBER]))
+
+    settle(control, replace(control.subscription(), **what))
+
+    assert control.admin.rules([SUBSCRIBER]) == {}
+    assert control.admin.throttled() == {SUBSCRIBER}
+
+
+def test_whoever_is_resumed_reads_at_once(control: ControlPlane) -> None:
+    right = control.admin.rules()
+    subscription = control.subscription()
+    settle(control, replace(subscription, blocked=True))
+
+    settle(control, subscription)
+
+    assert control.admin.rules() == right
+    assert control.admin.throttled() == set()
+
+
+def test_whoever_loses_a_topic_is_throttled_while_a_fetch_of_before_may_live(
+    control: ControlPlane,
+) -> None:
+    """Invariant 6: the broker asks for permissions when a fetch comes in, and not again."""
+    settle(control, replace(control.subscription(), topic="os.view.cn.divisions.other.1"))
+    at_once = control.admin.throttled()
+    control.clock.sleep(PARKED_SECONDS - 1)
+    control.changes.release_narrowed()
+    meanwhile = control.admin.throttled()
+    control.clock.sleep(1)
+    control.changes.release_narrowed()
+
+    assert at_once == meanwhile == {SUBSCRIBER}
+    assert control.admin.throttled() == set()
+    assert control.readable(SUBSCRIBER) == {"os.view.cn.divisions.other.1"}
+
+
+def test_whoever_is_shut_out_while_throttled_stays_throttled(control: ControlPlane) -> None:
+    narrower = replace(control.subscription(), topic="os.view.cn.divisions.other.1")
+    settle(control, narrower)
+    settle(control, replace(narrower, ended=True))
+
+    control.clock.sleep(PARKED_SECONDS)
+    control.changes.release_narrowed()
+
+    assert control.admin.throttled() == {SUBSCRIBER}
+
+
+def test_a_throttle_that_a_failure_left_behind_goes(control: ControlPlane) -> None:
+    """Throttled and cut, then the transaction failed: what stands is given back, by the clock."""
+    control.admin.throttle(SUBSCRIBER)
+    control.admin.throttle("sub-of-before")
+
+    control.changes.reconcile()
+    control.changes.release_narrowed()
+    at_first = control.admin.throttled()
+    control.changes.reconcile()
+    control.changes.release_narrowed()
+
+    assert at_first == {SUBSCRIBER, "sub-of-before"}
+    assert control.admin.throttled() == {"sub-of-before"}
+
+
+def test_only_what_differs_takes_the_lock(
+    control: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody who decides waits for a comparison."""
+    begun: list[int] = []
+    transaction = control.store.transaction
+    monkeypatch.setattr(control.store, "transaction", lambda: (begun.append(1), transaction())[1])
+
+    control.changes.reconcile()
+    nothing = len(begun)
+    control.admin.allow({SUBSCRIBER: frozenset({STRAY})})
+    control.changes.reconcile()
+
+    assert (nothing, len(begun)) == (0, 1)
+    assert STRAY not in control.admin.rules()[SUBSCRIBER]
