@@ -81,7 +81,10 @@ def show(content: Any, *, as_json: bool, columns: tuple[str, ...] = ()) -> None:
     if as_json or not columns:
         console.print_json(json.dumps(content, ensure_ascii=False))
         return
-    table = Table(*columns)
+    table = Table()
+    for number, column in enumerate(columns):
+        # What names the row is needed for the next command: the others are shortened first.
+        table.add_column(column, no_wrap=number == 0)
     for each in content["items"]:
         table.add_row(*(_cell(each, column) for column in columns))
     console.print(table)
