@@ -1,9 +1,9 @@
 """The audit log, for auditors and authorities; every look is itself written down (R-228)."""
 
-import datetime as dt
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
 
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
@@ -21,7 +21,7 @@ router = APIRouter(
     route_class=EdgeRoute,
 )
 Filter = Annotated[str | None, Query(max_length=MAX_NAME_CHARACTERS)]
-Time = Annotated[dt.datetime | None, Query(description="with a time zone")]
+Time = Annotated[AwareDatetime | None, Query(description="with a time zone")]
 _READERS = frozenset({Role.AUDITOR, Role.AUTHORITY})
 
 

@@ -338,6 +338,11 @@ def test_a_missed_due_date_is_a_breach_and_data_is_still_served(state: Governmen
     (look,) = city.auditor.get("/audit", action="audit.read").ok()["items"]
     assert look["role"] == "auditor"
     assert look["details"]["subject"] == f"{name}-natural"
+    first = city.auditor.get("/audit", limit="3").ok()
+    rows = first["items"] + city.auditor.get("/audit", limit="3", after=first["next"]).ok()["items"]
+    numbers = [row["sequence"] for row in rows]
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert {row["jurisdiction"] for row in rows} == {name}
     for desk in (city.natural, city.operator, city.holders[0]):
         refused = desk.get("/audit", **query)
         assert (refused.status, refused.code) == (403, "FORBIDDEN_ROLE")
@@ -345,6 +350,21 @@ def test_a_missed_due_date_is_a_breach_and_data_is_still_served(state: Governmen
     for inbox in city.inboxes:
         inbox.wait("u2")
     assert city.standing() == {("ACTIVE", "")}
+    conformity = city.natural.get(f"/organisations/{name}-natural/conformity").ok()
+    assert conformity["conformity"] == "CONFORMING"
+    (listed,) = conformity["breaches"]
+    assert (listed["ground"], listed["subject"]) == ("B01", city.resource)
+    # A notice of rectification names it, on the ground that it is a breach of.
+    office = state.account(name, f"{name}-bureau", Role.OFFICE)
+    notice = {
+        "organisation": f"{name}-natural",
+        "grounds": ["late_supply"],
+        "evidence": "the register",
+        "breaches": [listed["id"]],
+    }
+    assert office.post("/rectifications", notice).code == "BREACH_MISMATCH"
+    rightly = {**notice, "grounds": ["catalog_not_compiled_or_late"]}
+    assert office.post("/rectifications", rightly).ok()["breaches"] == [listed["id"]]
 
     state.clock.set(2019, 5, 28, 0, 0)
     wait_until(
