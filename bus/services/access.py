@@ -58,11 +58,13 @@ class Access:
             self._narrowed[name] = self._clock.monotonic() + PARKED_SECONDS
         self._admin.forbid(excess, throttle=sorted(shut_out | narrowed))
 
-    def give_subscriptions(self, subscriptions: Collection[Subscription]) -> None:
-        """Give these subscriptions what they may do and cannot yet."""
+    def give_subscriptions(
+        self, subscriptions: Collection[Subscription], *, new: Collection[str] = ()
+    ) -> None:
+        """Give these subscriptions what they may do and cannot yet; `new` accounts have nothing."""
         desired = subscriber_rules(subscriptions)
         existing = self._admin.rules(desired)
-        for name in desired:
+        for name in desired.keys() - new:
             # Whoever had something was not shut out, so there is no throttle to take away, or one
             # that has to stay for a while.
             if name not in existing and name not in self._narrowed:

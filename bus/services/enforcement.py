@@ -79,7 +79,8 @@ class Enforcement:
         """
         changed = {each.id for each in settled.subscriptions}
         self._access.give_subscriptions(
-            [each for each in transaction.subscriptions(settled.resources) if each.id in changed]
+            [each for each in transaction.subscriptions(settled.resources) if each.id in changed],
+            new=settled.passwords.keys(),
         )
 
     def give_providers(self, transaction: CatalogTransaction, providers: Collection[str]) -> None:
