@@ -187,6 +187,14 @@ def test_documents_name_commands_that_exist(document: Path) -> None:
     assert wrong == []
 
 
+def test_every_command_is_in_the_reference() -> None:
+    commands = _commands()
+    groups = {name.partition(" ")[0] for name in commands if " " in name}
+    reference = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `onesource ([a-z]+(?: [a-z]+)?)", reference, re.MULTILINE))
+    assert commands - groups - documented == set()
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=in_repository)
 def test_documents_name_make_targets_that_exist(document: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
