@@ -113,6 +113,9 @@ def amend(
     `StateConflict` unless the grant is active, `Refused` if the entry forbids the decision.
     """
     _require(held, GrantState.ACTIVE)
+    entry = entry_of(act, held.grant.resource)
+    if held.grant.dispatched:
+        _check_shared(decision, entry, held.grant.scope)
     changed = replace(
         held.grant,
         purpose=decision.purpose,
@@ -124,7 +127,7 @@ def amend(
         decided_by=held.grant.decided_by if coordinated else decision.by,
         coordinated=coordinated or held.grant.coordinated,
     )
-    check(act, changed, entry_of(act, changed.resource), compile_filter)
+    check(act, changed, entry, compile_filter)
     save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.amended")
     _ring(act, changed)
     return LiveGrant(grant=changed, version=held.version + 1, state=GrantState.ACTIVE)

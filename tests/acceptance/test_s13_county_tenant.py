@@ -247,10 +247,9 @@ class TestDispatch:
         assert row.keys() == {"credit_code", "name"}
         inbox.close()
         for desk in (registrar, office):
-            (told,) = (
-                each for each in desk.get("/notices").ok()["items"] if each["code"] == "DISPATCHED"
-            )
-            assert (told["subject"], told["read"]) == (given["id"], False)
+            found = desk.get("/notices", limit="200").ok()["items"]
+            (told,) = (each for each in found if each["subject"] == given["id"])
+            assert (told["code"], told["read"]) == ("DISPATCHED", False)
             assert self.ORDER["justification"] in told["text"]
 
     def test_a_notice_is_read_once_and_by_nobody_else(
@@ -259,7 +258,7 @@ class TestDispatch:
         """Whoever has to be told reads it; for others there is no such notice."""
         registrar, office = desks
         bureau.post("/grants/dispatch", self.order("s13-le")).ok()
-        told = registrar.get("/notices", unread="true").ok()["items"][-1]["id"]
+        told = registrar.get("/notices", unread="true").ok()["items"][0]["id"]
 
         assert office.post(f"/notices/{told}/read").status == 404
         assert bureau.post(f"/notices/{told}/read").status == 404
@@ -282,6 +281,25 @@ class TestDispatch:
         assert "complaints" in refused.body["detail"]
         told = office.get("/notices").ok()["items"]
         assert all("complaints" not in each["text"] for each in told)
+
+    def test_an_outcome_makes_no_more_of_a_dispatch(
+        self, bureau: Desk, desks: tuple[Desk, Desk]
+    ) -> None:
+        """R-012, R-101: not even what both sides agree on; what is not shared takes a request."""
+        registrar, _ = desks
+        grant = bureau.post("/grants/dispatch", self.order("s13-le")).ok()["id"]
+        content = {"subject": "authorisation_result", "about": grant, "reasons": "nobody asked us"}
+        found = registrar.post("/disagreements", content).ok()["id"]
+        meeting = {"meeting_at": "2019-10-10T14:00:00+08:00"}
+        bureau.post(f"/disagreements/{found}/convene", meeting).ok()
+        decision = {**self.ORDER["decision"], "items": ["credit_code", "complaints"]}
+        outcome = {"text": "these", "amends": "grant", "decision": decision}
+
+        refused = bureau.post(f"/disagreements/{found}/settle", outcome)
+
+        assert refused.code == "DISPATCH_NOT_ALLOWED"
+        assert registrar.get(f"/disagreements/{found}").ok()["state"] == "MEETING"
+        assert registrar.get(f"/grants/{grant}").ok()["version"] == 1
 
     def test_a_profile_may_know_no_dispatch(self, state: Government) -> None:
         """R-012: authority_dispatch."""
