@@ -52,8 +52,9 @@ from bus.control.problems import (
 from bus.control.rate_limits import RateLimits
 from bus.control.reference_page import CONTENT_SECURITY_POLICY, reference_page
 from bus.errors import BusError
-from bus.ports import CatalogReader, SchemaRegistry
+from bus.ports import CatalogReader
 from bus.ports.idempotency import KeptAnswers
+from bus.ports.registry import SchemaRegistry
 from bus.services.catalog_changes import Incompatibilities
 
 log = structlog.get_logger(__name__)

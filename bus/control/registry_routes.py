@@ -18,7 +18,8 @@ from bus.control.rate_limits import limit_principal
 from bus.control.responses import registry_problems
 from bus.domain.principal import Principal
 from bus.errors import ContractError
-from bus.ports import CatalogReader, SchemaRegistry, SubjectVersion
+from bus.ports import CatalogReader
+from bus.ports.registry import SchemaRegistry, SubjectVersion
 from bus.services.catalog_changes import Incompatibilities
 
 

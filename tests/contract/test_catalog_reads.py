@@ -22,7 +22,8 @@ from bus.domain.grant import GrantState
 from bus.domain.items import Nullable, Scalar
 from bus.domain.names import provider_principal, subscription_principal
 from bus.domain.principal import Principal
-from bus.ports import CatalogReader, CatalogStore, SchemaRegistry
+from bus.ports import CatalogReader, CatalogStore
+from bus.ports.registry import SchemaRegistry
 from bus.services.access import Access
 from bus.services.catalog_changes import Applied, CatalogChanges
 from tests import builders

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from bus.adapters.memory.catalog_store import MemoryCatalogStore
 from bus.domain.policy import WriterSchema
 from bus.domain.principal import Principal, PrincipalKind
-from bus.ports import Delivery, Publication, SubjectVersion
+from bus.ports import Delivery, Publication
+from bus.ports.registry import SubjectVersion
 
 
 class MemoryCatalogReader:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bus.adapters.postgres.pool import Postgres
 from bus.adapters.postgres.statements import statements
-from bus.ports import SubjectVersion
+from bus.ports.registry import SubjectVersion
 
 _REGISTRY = "registry"
 
