@@ -25,6 +25,7 @@ from bus.domain.request import Decision
 from bus.domain.working_days import due_date
 from bus.errors import NotFound, Refused, StateConflict
 from bus.services import grants as grant_steps
+from bus.services import request_acts
 from bus.services.asking import active_organisation
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
@@ -195,13 +196,14 @@ class Disagreements:
             entry = grant_steps.entry_of(act, about)
             other = consumer if act.actor.organisation == entry.provider else ""
             return about, active_organisation(act, other or act.actor.organisation).code
-        held = act.transaction.case(REQUEST, about)
-        if held is not None:
-            return held.value.ask.resource, held.value.consumer
-        grant = act.transaction.grant(about)
-        if grant is None or subject is not Subject.AUTHORISATION_RESULT:
-            raise NotFound(f"there is no such thing as {about!r}, or it is not yours to see")
-        return grant.grant.resource, grant.grant.consumer
+        if subject is Subject.APPLICATION_REASON or act.transaction.grant(about) is None:
+            request = request_acts.seen(act, about).value
+            return request.ask.resource, request.consumer
+        grant = grant_steps.grant_of(act, about).grant
+        entry = act.transaction.live([grant.resource]).entries[grant.resource].entry
+        if not grant_steps.may_see(act.actor, entry.jurisdiction, {grant.consumer, entry.provider}):
+            raise NotFound(f"there is no grant {about!r}, or it is not yours to see")
+        return grant.resource, grant.consumer
 
     def _outcome(
         self,

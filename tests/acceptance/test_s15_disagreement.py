@@ -221,7 +221,8 @@ def test_only_the_sides_open_one_and_only_one_at_a_time(marriages: Marriages) ->
         "reasons": "too little",
     }
 
-    assert marriages.stranger.post("/disagreements", content).code == "FORBIDDEN_ROLE"
+    assert marriages.stranger.post("/disagreements", content).status == 404
+    assert marriages.bureau.post("/disagreements", content).code == "FORBIDDEN_ROLE"
     assert centre.post("/disagreements", {**content, "reasons": ""}).code == "REASON_REQUIRED"
     by_provider = marriages.civil.post("/disagreements", content).ok()
     assert by_provider["opened_by"] == "s15-civil"
