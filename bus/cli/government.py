@@ -100,7 +100,9 @@ def draft_entry(
 
 @entry_group.command("list")
 def list_entries(
-    jurisdiction: Annotated[str | None, typer.Option("--jurisdiction", "-j")] = None,
+    jurisdiction: Annotated[
+        str | None, typer.Option("--jurisdiction", "-j", help="Of this one only.")
+    ] = None,
     state: Annotated[str | None, typer.Option(help="PUBLISHED, DRAFT, …")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -46,6 +46,14 @@ class Store(MemoryCatalogStore):
         with self._lock, super().transaction() as transaction:
             yield transaction
 
+    @override
+    @contextmanager
+    def snapshot(self) -> Iterator[CatalogTransaction]:
+        if self.error is not None:
+            raise self.error
+        with self._lock, super().snapshot() as snapshot:
+            yield snapshot
+
 
 class Control:
     """The background of a control plane in memory."""
