@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bus.domain import onboarding as access
+from bus.domain.accounts import PLATFORM
 from bus.domain.cases import CaseFilter, Held
 from bus.domain.contacts import Contact, ContactKind, Contacts, appoint, require_contacts
 from bus.domain.identity import Actor, Role
@@ -179,14 +180,15 @@ class Registration:
 
 
 def _administrator(act: Act) -> None:
-    if Role.ADMINISTRATOR not in act.actor.roles:
-        raise Forbidden(f"{act.action} is for the administrator")
+    if Role.ADMINISTRATOR not in act.actor.roles or act.actor.jurisdiction != PLATFORM:
+        raise Forbidden(f"{act.action} is for the platform's administrator")
     act.role = str(Role.ADMINISTRATOR)
 
 
 def _registrar(act: Act, jurisdiction: str) -> None:
     """Let the administrator register, and the authority of the jurisdiction."""
-    if Role.ADMINISTRATOR in act.actor.roles:
+    of_there = act.actor.jurisdiction in {PLATFORM, jurisdiction}
+    if Role.ADMINISTRATOR in act.actor.roles and of_there:
         act.jurisdiction = jurisdiction
         act.role = str(Role.ADMINISTRATOR)
     else:
