@@ -1,5 +1,6 @@
 """Topics, accounts, permissions: one suite, held by Kafka and by memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -23,15 +24,15 @@ class Administration:
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.platform)])
-def administration(request: pytest.FixtureRequest) -> Administration:
+def administration(request: pytest.FixtureRequest) -> Iterator[Administration]:
     """Return the adapters under test."""
     if request.param == "memory":
-        return Administration(MemoryTopicAdmin(MemoryBroker()), MemoryAccessAdmin(), "test-1")
+        yield Administration(MemoryTopicAdmin(MemoryBroker()), MemoryAccessAdmin(), "test-1")
+        return
     platform: LivePlatform = request.getfixturevalue("platform")
-    admin = platform.admin()
-    return Administration(
-        KafkaTopicAdmin(admin), KafkaAccessAdmin(admin), platform.new_code("admin")
-    )
+    access = KafkaAccessAdmin(platform.admin())
+    yield Administration(KafkaTopicAdmin(platform.admin()), access, platform.new_code("admin"))
+    access.close()
 
 
 def spec(name: str, partitions: int = 1) -> TopicSpec:
