@@ -1,9 +1,9 @@
 """
 How fast and how surely a decision reaches the data plane (invariant 6, design.md §10).
 
-Three readers stand for a subscription, plain clients of Kafka with its own credentials: one level
-with the stream, one slow with a backlog, one whose fetch is parked on the broker. What a reader got
-is judged by when the broker of the view, or the provider before it, put the record down.
+Four readers stand for a subscription, plain clients of Kafka with its own credentials: one level
+with the stream, one slow with a backlog, two whose fetches are parked on the broker. What a reader
+got is judged by when the broker of the view, or the provider before it, put the record down.
 """
 
 import contextlib
@@ -131,7 +131,7 @@ class _Share:
 
     @contextlib.contextmanager
     def readers(self) -> Iterator[list[_Reader]]:
-        """Let the three readers read, while the provider publishes."""
+        """Let the readers read, while the provider publishes."""
         end = self.end()
         readers = [
             self.reader("level", at=end),
@@ -150,6 +150,14 @@ class _Share:
                 at=end,
                 fetch_min_bytes=50_000_000,
                 fetch_wait_max_ms=30_000,
+                socket_timeout_ms=60_000,
+            ),
+            # One that waits for less long than the broker keeps a connection that idles.
+            self.reader(
+                "waiting",
+                at=end,
+                fetch_min_bytes=50_000_000,
+                fetch_wait_max_ms=8_000,
                 socket_timeout_ms=60_000,
             ),
         ]
@@ -281,7 +289,7 @@ def test_nothing_written_a_second_later_is_read(
     share.other.close()
 
     assert share.other.ended is None
-    assert late == {"level": [], "slow": [], "parked": []}
+    assert late == {"level": [], "slow": [], "parked": [], "waiting": []}
     if way in {"amend", "tighten"}:
         _reads_what_is_left(share)
 
