@@ -21,14 +21,16 @@ settings.load_profile("default")
 _TESTS = Path(__file__).parent
 _KEPT_LOGS = _TESTS.parent / ".pytest_cache" / "platform-logs"
 #: These run on the embedded Kafka and Postgres.
-_ON_PLATFORM = ("integration", "faults", "e2e")
+_ON_PLATFORM = ("integration", "faults", "e2e", "acceptance")
 _RUNNING = pytest.StashKey[LivePlatform]()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the platform; cut unit tests off from the network; keep stories in order."""
+    """Mark what needs the platform; cut unit tests off from the network; put in order."""
     _tell_stories_in_order(items)
+    # Its control plane runs in this process, with threads and metrics that unit tests look at.
+    items.sort(key=lambda item: item.path.is_relative_to(_TESTS / "acceptance"))
     for item in items:
         folder = item.path.relative_to(_TESTS).parts[0]
         if folder in _ON_PLATFORM:

@@ -33,7 +33,7 @@ from tests import builders
 from tests.identity_fakes import bearer
 from tests.live_platform import LivePlatform
 
-EXAMPLES = int(os.environ.get("API_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "5"))
 UNAUTHORISED = 401
 CHECKS = [
     not_a_server_error,
