@@ -22,7 +22,6 @@ _TESTS = Path(__file__).parent
 _KEPT_LOGS = _TESTS.parent / ".pytest_cache" / "platform-logs"
 #: These run on the embedded Kafka and Postgres.
 _ON_PLATFORM = ("integration", "faults", "e2e", "acceptance")
-_RUNNING = pytest.StashKey[LivePlatform]()
 
 
 @pytest.hookimpl(trylast=True)
@@ -65,8 +64,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let a failure on the platform say how the platform was: its logs may be out of reach."""
     report = yield
-    running = item.session.stash.get(_RUNNING, None)
-    if report.failed and running is not None and "platform" in getattr(item, "fixturenames", ()):
+    # Some modules have a platform of their own, under the same name.
+    running = getattr(item, "funcargs", {}).get("platform")
+    if report.failed and isinstance(running, LivePlatform):
         report.sections.append(("platform", running.condition()))
     return report
 
@@ -81,9 +81,7 @@ def platform(request: pytest.FixtureRequest) -> Iterator[LivePlatform]:
     """
     with tempfile.TemporaryDirectory(prefix="onesource-tests-") as folder:
         with running_platform(Path(folder)) as running:
-            request.session.stash[_RUNNING] = running
             yield running
-            del request.session.stash[_RUNNING]
         if request.session.testsfailed:
             shutil.rmtree(_KEPT_LOGS, ignore_errors=True)
             shutil.copytree(Path(folder) / "logs", _KEPT_LOGS)

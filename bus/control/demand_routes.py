@@ -2,20 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
-from bus.control.case_pages import begin_after, case_page, only
+from bus.control.case_pages import TextFilter, begin_after, case_answer, case_page, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
-from bus.control.entity_tags import etag
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_NAME_CHARACTERS, Name, StrictModel
 from bus.control.pages import Paged
 from bus.domain.accounts import ApiScope
 from bus.domain.cases import CaseFilter, Held
-from bus.domain.demand import Demand, DemandItem, DemandState
+from bus.domain.demand import Demand, DemandState
 from bus.domain.share import Purpose
 
 router = APIRouter(
@@ -25,7 +23,6 @@ router = APIRouter(
     route_class=EdgeRoute,
 )
 CaseId = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS)]
-Filter = Annotated[str | None, Query(max_length=MAX_NAME_CHARACTERS)]
 
 
 class DemandBody(StrictModel):
@@ -74,12 +71,6 @@ def _demand(held: Held[Demand], standing: DemandState) -> dict[str, Any]:
     return {**as_json(held.value), "standing": str(standing)}
 
 
-def _item(held: Held[DemandItem], status: int = 200) -> Response:
-    return JSONResponse(
-        as_json(held.value), status_code=status, headers={"ETag": etag(held.version)}
-    )
-
-
 @router.post("/demands", status_code=201)
 def state_demand(body: DemandBody, services: Services, by: ActingActor) -> dict[str, Any]:
     """State what one's organisation needs and nobody offers yet."""
@@ -111,7 +102,7 @@ def get_demand(demand: CaseId, services: Services, by: ActingActor) -> dict[str,
 @router.post("/demand-list", status_code=201, response_model=dict[str, Any])
 def merge_demands(body: MergeBody, services: Services, by: ActingActor) -> Response:
     """Merge demands that mean the same into a new item of the list."""
-    return _item(services.demands.merge(by, tuple(body.demands), subject=body.subject), 201)
+    return case_answer(services.demands.merge(by, tuple(body.demands), subject=body.subject), 201)
 
 
 @router.get("/demand-list")
@@ -119,29 +110,25 @@ def list_demand_items(
     services: Services,
     by: ActingActor,
     page: Paged,
-    state: Filter = None,
-    provider: Filter = None,
+    state: TextFilter = None,
+    provider: TextFilter = None,
 ) -> dict[str, Any]:
     """Return the demand list; a provider sees what is assigned to it."""
-    found = services.demands.items(
-        by,
-        CaseFilter(states=only(state), provider=provider),
-        after=begin_after(page),
-        limit=page.fetch,
+    return case_page(
+        page, services.demands.items, by, CaseFilter(states=only(state), provider=provider)
     )
-    return case_page(page, found)
 
 
 @router.get("/demand-list/{item}", response_model=dict[str, Any])
 def get_demand_item(item: CaseId, services: Services, by: ActingActor) -> Response:
     """Return an item of the demand list."""
-    return _item(services.demands.item(by, item))
+    return case_answer(services.demands.item(by, item))
 
 
 @router.post("/demand-list/{item}/join", response_model=dict[str, Any])
 def join_demand(item: CaseId, body: JoinBody, services: Services, by: ActingActor) -> Response:
     """Merge one more demand into an item."""
-    return _item(services.demands.join(by, item, body.demand))
+    return case_answer(services.demands.join(by, item, body.demand))
 
 
 @router.post("/demand-list/{item}/assign", response_model=dict[str, Any])
@@ -149,7 +136,9 @@ def assign_demand_item(
     item: CaseId, body: AssignBody, services: Services, by: ActingActor
 ) -> Response:
     """Assign an item to the provider who is to meet it."""
-    return _item(services.demands.assign(by, item, provider=body.provider, resource=body.resource))
+    return case_answer(
+        services.demands.assign(by, item, provider=body.provider, resource=body.resource)
+    )
 
 
 @router.post("/demand-list/{item}/meet", response_model=dict[str, Any])
@@ -157,7 +146,7 @@ def meet_demand_item(
     item: CaseId, body: ResourceBody, services: Services, by: ActingActor
 ) -> Response:
     """Say, as the provider, which published resource meets an item."""
-    return _item(services.demands.meet(by, item, resource=body.resource))
+    return case_answer(services.demands.meet(by, item, resource=body.resource))
 
 
 @router.post("/demand-list/{item}/give-up", response_model=dict[str, Any])
@@ -165,4 +154,4 @@ def give_demand_item_up(
     item: CaseId, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Close an item that cannot be met, with the reason."""
-    return _item(services.demands.give_up(by, item, reason=body.reason))
+    return case_answer(services.demands.give_up(by, item, reason=body.reason))

@@ -2,21 +2,19 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime
 
-from bus.control.case_pages import begin_after, case_page, only
-from bus.control.control_services import Services, as_json
+from bus.control.case_pages import TextFilter, case_answer, case_page, only
+from bus.control.control_services import Services
 from bus.control.edge_route import EdgeRoute
-from bus.control.entity_tags import etag
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_NAME_CHARACTERS, Name, StrictModel
 from bus.control.pages import Paged
 from bus.control.request_routes import DecisionBody
 from bus.domain.accounts import ApiScope
-from bus.domain.cases import CaseFilter, Held
-from bus.domain.disagreement import AmendedKind, Disagreement, Subject
+from bus.domain.cases import CaseFilter
+from bus.domain.disagreement import AmendedKind, Subject
 
 router = APIRouter(
     prefix="/v1/disagreements",
@@ -25,7 +23,6 @@ router = APIRouter(
     route_class=EdgeRoute,
 )
 DisagreementId = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS)]
-Filter = Annotated[str | None, Query(max_length=MAX_NAME_CHARACTERS)]
 
 
 class OpenBody(StrictModel):
@@ -64,19 +61,13 @@ class ReferralBody(StrictModel):
     reason: str = ""
 
 
-def _answer(held: Held[Disagreement], status: int = 200) -> Response:
-    return JSONResponse(
-        as_json(held.value), status_code=status, headers={"ETag": etag(held.version)}
-    )
-
-
 @router.post("", status_code=201, response_model=dict[str, Any])
 def open_disagreement(body: OpenBody, services: Services, by: ActingActor) -> Response:
     """Open a disagreement, as either side; what it is about stays in force meanwhile."""
     held = services.disagreements.open(
         by, body.subject, body.about, reasons=body.reasons, consumer=body.consumer
     )
-    return _answer(held, 201)
+    return case_answer(held, 201)
 
 
 @router.get("")
@@ -84,23 +75,19 @@ def list_disagreements(
     services: Services,
     by: ActingActor,
     page: Paged,
-    state: Filter = None,
-    resource: Filter = None,
+    state: TextFilter = None,
+    resource: TextFilter = None,
 ) -> dict[str, Any]:
     """Return the disagreements that the caller may know of, in order of time."""
-    found = services.disagreements.page(
-        by,
-        CaseFilter(states=only(state), resource=resource),
-        after=begin_after(page),
-        limit=page.fetch,
+    return case_page(
+        page, services.disagreements.page, by, CaseFilter(states=only(state), resource=resource)
     )
-    return case_page(page, found)
 
 
 @router.get("/{disagreement}", response_model=dict[str, Any])
 def get_disagreement(disagreement: DisagreementId, services: Services, by: ActingActor) -> Response:
     """Return a disagreement."""
-    return _answer(services.disagreements.get(by, disagreement))
+    return case_answer(services.disagreements.get(by, disagreement))
 
 
 @router.post("/{disagreement}/convene", response_model=dict[str, Any])
@@ -108,7 +95,7 @@ def convene_parties(
     disagreement: DisagreementId, body: MeetingBody, services: Services, by: ActingActor
 ) -> Response:
     """Call provider, consumer and operator together."""
-    return _answer(services.disagreements.convene(by, disagreement, meeting_at=body.meeting_at))
+    return case_answer(services.disagreements.convene(by, disagreement, meeting_at=body.meeting_at))
 
 
 @router.post("/{disagreement}/settle", response_model=dict[str, Any])
@@ -120,7 +107,7 @@ def settle_disagreement(
     held = services.disagreements.settle(
         by, disagreement, text=body.text, amends=body.amends, decision=decision
     )
-    return _answer(held)
+    return case_answer(held)
 
 
 @router.post("/{disagreement}/refer", response_model=dict[str, Any])
@@ -128,7 +115,7 @@ def refer_disagreement(
     disagreement: DisagreementId, body: ReferralBody, services: Services, by: ActingActor
 ) -> Response:
     """Hand over to the government what the parties did not agree on."""
-    return _answer(services.disagreements.refer(by, disagreement, reason=body.reason))
+    return case_answer(services.disagreements.refer(by, disagreement, reason=body.reason))
 
 
 @router.post("/{disagreement}/decide", response_model=dict[str, Any])
@@ -145,4 +132,4 @@ def decide_disagreement(
         amends=body.amends,
         decision=decision,
     )
-    return _answer(held)
+    return case_answer(held)

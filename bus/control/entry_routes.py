@@ -3,20 +3,19 @@
 import datetime as dt
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
-from bus.control.case_pages import begin_after, case_page, only
+from bus.control.case_pages import TextFilter, case_answer, case_page, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
-from bus.control.entity_tags import ExpectedVersion, etag
+from bus.control.entity_tags import ExpectedVersion
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_NAME_CHARACTERS, Name, StrictModel
 from bus.control.pages import Paged
 from bus.domain.accounts import ApiScope
-from bus.domain.cases import CaseFilter, Held
-from bus.domain.entry_life import EntryCase, RetireCause
+from bus.domain.cases import CaseFilter
+from bus.domain.entry_life import RetireCause
 from bus.domain.submission import UpdateCause, price_faults
 from bus.errors import Refused
 
@@ -27,7 +26,6 @@ router = APIRouter(
     route_class=EdgeRoute,
 )
 Resource = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS)]
-Filter = Annotated[str | None, Query(max_length=MAX_NAME_CHARACTERS)]
 #: The same form as a file of `topics/`.
 Document = Annotated[dict[str, Any], Field(max_length=100)]
 
@@ -78,18 +76,12 @@ class RetireBody(StrictModel):
     cause: RetireCause
 
 
-def _answer(held: Held[EntryCase], status: int = 200) -> Response:
-    return JSONResponse(
-        as_json(held.value), status_code=status, headers={"ETag": etag(held.version)}
-    )
-
-
 @router.post("", status_code=201, response_model=dict[str, Any])
 def draft_entry(body: EntryBody, services: Services, by: ActingActor) -> Response:
     """Open the draft of a new entry."""
     _check_price(body.entry)
     entry = services.parse_entry(body.entry, body.jurisdiction)
-    return _answer(services.entries.draft(by, entry), 201)
+    return case_answer(services.entries.draft(by, entry), 201)
 
 
 @router.get("")
@@ -97,22 +89,21 @@ def list_entries(  # noqa: PLR0917 (query parameters)
     services: Services,
     by: ActingActor,
     page: Paged,
-    jurisdiction: Filter = None,
-    provider: Filter = None,
-    state: Filter = None,
+    jurisdiction: TextFilter = None,
+    provider: TextFilter = None,
+    state: TextFilter = None,
 ) -> dict[str, Any]:
     """Return the entries that the caller may know of, by code."""
-    found = services.entries.page(
+    return case_page(
+        page,
+        services.entries.page,
         by,
         CaseFilter(
             jurisdiction=jurisdiction,
             provider=provider,
             states=only(state),
         ),
-        after=begin_after(page),
-        limit=page.fetch,
     )
-    return case_page(page, found)
 
 
 @router.get("/{resource}", response_model=dict[str, Any])
@@ -120,8 +111,7 @@ def get_entry(resource: Resource, services: Services, by: ActingActor) -> Respon
     """Return an entry: its state, its draft, and the version in force."""
     held = services.entries.get(by, resource)
     live = services.entries.live(by, resource)
-    content = {**as_json(held.value), "live": None if live is None else as_json(live)}
-    return JSONResponse(content, headers={"ETag": etag(held.version)})
+    return case_answer(held, live=None if live is None else as_json(live))
 
 
 @router.put("/{resource}/draft", response_model=dict[str, Any])
@@ -135,7 +125,7 @@ def edit_entry(
     """Change the draft, or open one beside the version in force."""
     _check_price(body.entry)
     entry = services.parse_entry(body.entry, body.jurisdiction)
-    return _answer(services.entries.edit(by, resource, entry, expected))
+    return case_answer(services.entries.edit(by, resource, entry, expected))
 
 
 @router.post("/{resource}/application", response_model=dict[str, Any])
@@ -143,7 +133,7 @@ def apply_not_shared(
     resource: Resource, body: DocumentBody, services: Services, by: ActingActor
 ) -> Response:
     """File the written application for a not-shared class (R-054)."""
-    return _answer(services.entries.apply_not_shared(by, resource, document=body.document))
+    return case_answer(services.entries.apply_not_shared(by, resource, document=body.document))
 
 
 @router.post("/{resource}/application/decide", response_model=dict[str, Any])
@@ -151,7 +141,7 @@ def decide_application(
     resource: Resource, body: ApplicationDecisionBody, services: Services, by: ActingActor
 ) -> Response:
     """Decide the written application for a not-shared class."""
-    return _answer(
+    return case_answer(
         services.entries.decide_application(by, resource, granted=body.granted, reason=body.reason)
     )
 
@@ -159,7 +149,7 @@ def decide_application(
 @router.post("/{resource}/submit", response_model=dict[str, Any])
 def submit_entry(resource: Resource, services: Services, by: ActingActor) -> Response:
     """Submit the draft."""
-    return _answer(services.entries.submit(by, resource))
+    return case_answer(services.entries.submit(by, resource))
 
 
 @router.post("/{resource}/return", response_model=dict[str, Any])
@@ -167,25 +157,27 @@ def return_entry(
     resource: Resource, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Return a submitted draft to its owner."""
-    return _answer(services.entries.give_back(by, resource, reason=body.reason))
+    return case_answer(services.entries.give_back(by, resource, reason=body.reason))
 
 
 @router.post("/{resource}/approve", response_model=dict[str, Any])
 def approve_entry(resource: Resource, services: Services, by: ActingActor) -> Response:
     """Approve a submitted draft, as the body that the profile names."""
-    return _answer(services.entries.approve(by, resource))
+    return case_answer(services.entries.approve(by, resource))
 
 
 @router.post("/{resource}/bind", response_model=dict[str, Any])
 def bind_entry(resource: Resource, body: BindBody, services: Services, by: ActingActor) -> Response:
     """Connect a data source (挂接); the entry is published by its first record."""
-    return _answer(services.entries.bind(by, resource, connection_tested=body.connection_tested))
+    return case_answer(
+        services.entries.bind(by, resource, connection_tested=body.connection_tested)
+    )
 
 
 @router.post("/{resource}/publish", response_model=dict[str, Any])
 def publish_entry(resource: Resource, services: Services, by: ActingActor) -> Response:
     """Publish an approved draft that waits for no first data."""
-    return _answer(services.entries.publish(by, resource))
+    return case_answer(services.entries.publish(by, resource))
 
 
 @router.post("/{resource}/updates", status_code=201, response_model=dict[str, Any])
@@ -196,7 +188,7 @@ def trigger_update(
     held = services.entries.trigger_update(
         by, resource, cause=body.cause, reference=body.reference, effective=body.effective
     )
-    return _answer(held, 201)
+    return case_answer(held, 201)
 
 
 @router.post("/{resource}/suspend", response_model=dict[str, Any])
@@ -204,13 +196,13 @@ def suspend_entry(
     resource: Resource, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Suspend an entry: nothing of it is delivered."""
-    return _answer(services.entries.suspend(by, resource, reason=body.reason))
+    return case_answer(services.entries.suspend(by, resource, reason=body.reason))
 
 
 @router.post("/{resource}/resume", response_model=dict[str, Any])
 def resume_entry(resource: Resource, services: Services, by: ActingActor) -> Response:
     """Resume a suspended entry."""
-    return _answer(services.entries.resume(by, resource))
+    return case_answer(services.entries.resume(by, resource))
 
 
 @router.post("/{resource}/retire", response_model=dict[str, Any])
@@ -218,7 +210,7 @@ def retire_entry(
     resource: Resource, body: RetireBody, services: Services, by: ActingActor
 ) -> Response:
     """Take an entry out of the catalog; its grants end first."""
-    return _answer(services.entries.retire(by, resource, cause=body.cause))
+    return case_answer(services.entries.retire(by, resource, cause=body.cause))
 
 
 def _check_price(document: dict[str, Any]) -> None:

@@ -2,19 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Response
 
-from bus.control.case_pages import begin_after, case_page, only
-from bus.control.control_services import Services, as_json
+from bus.control.case_pages import TextFilter, case_answer, case_page, only
+from bus.control.control_services import Services
 from bus.control.edge_route import EdgeRoute
-from bus.control.entity_tags import etag
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_NAME_CHARACTERS, StrictModel
 from bus.control.pages import Paged
 from bus.domain.accounts import ApiScope
-from bus.domain.cases import CaseFilter, Held
-from bus.domain.filing import Filing
+from bus.domain.cases import CaseFilter
 
 router = APIRouter(
     prefix="/v1/filings",
@@ -23,7 +20,6 @@ router = APIRouter(
     route_class=EdgeRoute,
 )
 FilingId = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS)]
-Filter = Annotated[str | None, Query(max_length=MAX_NAME_CHARACTERS)]
 
 
 class AcknowledgeBody(StrictModel):
@@ -32,32 +28,24 @@ class AcknowledgeBody(StrictModel):
     number: str = ""
 
 
-def _answer(held: Held[Filing]) -> Response:
-    return JSONResponse(as_json(held.value), headers={"ETag": etag(held.version)})
-
-
 @router.get("")
 def list_filings(
     services: Services,
     by: ActingActor,
     page: Paged,
-    state: Filter = None,
-    resource: Filter = None,
+    state: TextFilter = None,
+    resource: TextFilter = None,
 ) -> dict[str, Any]:
     """Return the filings that the caller may know of, in order of time."""
-    found = services.filings.page(
-        by,
-        CaseFilter(states=only(state), resource=resource),
-        after=begin_after(page),
-        limit=page.fetch,
+    return case_page(
+        page, services.filings.page, by, CaseFilter(states=only(state), resource=resource)
     )
-    return case_page(page, found)
 
 
 @router.get("/{filing}", response_model=dict[str, Any])
 def get_filing(filing: FilingId, services: Services, by: ActingActor) -> Response:
     """Return a filing."""
-    return _answer(services.filings.get(by, filing))
+    return case_answer(services.filings.get(by, filing))
 
 
 @router.post("/{filing}/acknowledge", response_model=dict[str, Any])
@@ -65,4 +53,4 @@ def acknowledge_filing(
     filing: FilingId, body: AcknowledgeBody, services: Services, by: ActingActor
 ) -> Response:
     """Acknowledge a filing, as the authority."""
-    return _answer(services.filings.acknowledge(by, filing, number=body.number))
+    return case_answer(services.filings.acknowledge(by, filing, number=body.number))

@@ -3,12 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import JSONResponse
 
-from bus.control.case_pages import begin_after, case_page
-from bus.control.control_services import Services, as_json
+from bus.control.case_pages import case_answer, case_page
+from bus.control.control_services import Services
 from bus.control.edge_route import EdgeRoute
-from bus.control.entity_tags import etag
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_NAME_CHARACTERS
 from bus.control.pages import Paged
@@ -35,17 +33,11 @@ def list_notices(
 ) -> dict[str, Any]:
     """Return the notices for the caller's organisation and roles, in order of time."""
     states = None if unread is None else frozenset({"UNREAD" if unread else "READ"})
-    found = services.notices.page(
-        by,
-        CaseFilter(states=states),
-        after=begin_after(page),
-        limit=page.fetch,
-    )
-    return case_page(page, found)
+    return case_page(page, services.notices.page, by, CaseFilter(states=states))
 
 
 @router.post("/{notice}/read", response_model=dict[str, Any])
 def read_notice(notice: NoticeId, services: Services, by: ActingActor) -> Response:
     """Note that a notice was read."""
     held = services.notices.read(by, notice)
-    return JSONResponse(as_json(held.value), headers={"ETag": etag(held.version)})
+    return case_answer(held)

@@ -2,20 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
-from bus.control.case_pages import begin_after, case_page, only
+from bus.control.case_pages import TextFilter, case_answer, case_page, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
-from bus.control.entity_tags import etag
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_NAME_CHARACTERS, Name, StrictModel
 from bus.control.pages import Paged
 from bus.domain.accounts import ApiScope
-from bus.domain.cases import CaseFilter, Held
-from bus.domain.rectification import Rectification, RectificationState
+from bus.domain.cases import CaseFilter
+from bus.domain.rectification import RectificationState
 
 router = APIRouter(
     prefix="/v1",
@@ -24,7 +22,6 @@ router = APIRouter(
     route_class=EdgeRoute,
 )
 NoticeId = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS)]
-Filter = Annotated[str | None, Query(max_length=MAX_NAME_CHARACTERS)]
 Text = Annotated[str, Field(max_length=4000)]
 #: A longer time than a year is none for rectification.
 WorkingDays = Annotated[int, Field(ge=1, le=250)]
@@ -83,12 +80,6 @@ class LiftBody(StrictModel):
     document: Text = ""
 
 
-def _answer(held: Held[Rectification], status: int = 200) -> Response:
-    return JSONResponse(
-        as_json(held.value), status_code=status, headers={"ETag": etag(held.version)}
-    )
-
-
 @router.post("/rectifications", status_code=201, response_model=dict[str, Any])
 def draft_rectification(body: NoticeBody, services: Services, by: ActingActor) -> Response:
     """Draft a notice of rectification, as the body that the profile names (R-222)."""
@@ -99,7 +90,7 @@ def draft_rectification(body: NoticeBody, services: Services, by: ActingActor) -
         evidence=body.evidence,
         breaches=tuple(body.breaches),
     )
-    return _answer(held, 201)
+    return case_answer(held, 201)
 
 
 @router.get("/rectifications")
@@ -107,23 +98,22 @@ def list_rectifications(
     services: Services,
     by: ActingActor,
     page: Paged,
-    organisation: Filter = None,
+    organisation: TextFilter = None,
     state: RectificationState | None = None,
 ) -> dict[str, Any]:
     """Return the notices that the caller may know of, in order of time."""
-    found = services.rectifications.page(
+    return case_page(
+        page,
+        services.rectifications.page,
         by,
         CaseFilter(provider=organisation, states=only(state)),
-        after=begin_after(page),
-        limit=page.fetch,
     )
-    return case_page(page, found)
 
 
 @router.get("/rectifications/{notice}", response_model=dict[str, Any])
 def get_rectification(notice: NoticeId, services: Services, by: ActingActor) -> Response:
     """Return a notice."""
-    return _answer(services.rectifications.get(by, notice))
+    return case_answer(services.rectifications.get(by, notice))
 
 
 @router.post("/rectifications/{notice}/issue", response_model=dict[str, Any])
@@ -131,7 +121,7 @@ def issue_rectification(
     notice: NoticeId, body: DeadlineBody, services: Services, by: ActingActor
 ) -> Response:
     """Send a notice out, with its deadline."""
-    return _answer(services.rectifications.issue(by, notice, deadline_wd=body.deadline_wd))
+    return case_answer(services.rectifications.issue(by, notice, deadline_wd=body.deadline_wd))
 
 
 @router.post("/rectifications/{notice}/acknowledge", response_model=dict[str, Any])
@@ -139,7 +129,7 @@ def acknowledge_rectification(
     notice: NoticeId, body: AnswerBody, services: Services, by: ActingActor
 ) -> Response:
     """Acknowledge a notice as its addressee."""
-    return _answer(services.rectifications.acknowledge(by, notice, answer=body.answer))
+    return case_answer(services.rectifications.acknowledge(by, notice, answer=body.answer))
 
 
 @router.post("/rectifications/{notice}/report", response_model=dict[str, Any])
@@ -147,7 +137,7 @@ def report_rectification(
     notice: NoticeId, body: ReportBody, services: Services, by: ActingActor
 ) -> Response:
     """Say what was done; the issuer checks it."""
-    return _answer(services.rectifications.report(by, notice, text=body.report))
+    return case_answer(services.rectifications.report(by, notice, text=body.report))
 
 
 @router.post("/rectifications/{notice}/check", response_model=dict[str, Any])
@@ -155,7 +145,7 @@ def check_rectification(
     notice: NoticeId, body: CheckBody, services: Services, by: ActingActor
 ) -> Response:
     """Accept the work, or send it back; the deadline stays."""
-    return _answer(
+    return case_answer(
         services.rectifications.check(by, notice, accepted=body.accepted, reason=body.reason)
     )
 
@@ -165,7 +155,7 @@ def extend_rectification(
     notice: NoticeId, body: DeadlineBody, services: Services, by: ActingActor
 ) -> Response:
     """Set a new deadline after a miss that does not escalate yet."""
-    return _answer(services.rectifications.extend(by, notice, deadline_wd=body.deadline_wd))
+    return case_answer(services.rectifications.extend(by, notice, deadline_wd=body.deadline_wd))
 
 
 @router.post("/rectifications/{notice}/sanction", response_model=dict[str, Any])
@@ -173,7 +163,7 @@ def sanction_rectification(
     notice: NoticeId, body: SanctionBody, services: Services, by: ActingActor
 ) -> Response:
     """Record a sanction (R-224); a suspension of project approvals raises the flag."""
-    return _answer(
+    return case_answer(
         services.rectifications.sanction(by, notice, kind=body.sanction, document=body.document)
     )
 
@@ -183,7 +173,7 @@ def verify_rectification(
     notice: NoticeId, body: FindingBody, services: Services, by: ActingActor
 ) -> Response:
     """Close a sanctioned case because the work is done."""
-    return _answer(services.rectifications.verify(by, notice, finding=body.finding))
+    return case_answer(services.rectifications.verify(by, notice, finding=body.finding))
 
 
 @router.post("/rectifications/{notice}/lift", status_code=201)

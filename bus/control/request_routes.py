@@ -4,14 +4,12 @@ import datetime as dt
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime, Field
 
-from bus.control.case_pages import begin_after, case_page, only
-from bus.control.control_services import Services, as_json
+from bus.control.case_pages import TextFilter, case_answer, case_page, only
+from bus.control.control_services import Services
 from bus.control.edge_route import EdgeRoute
-from bus.control.entity_tags import etag
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_ITEMS, MAX_NAME_CHARACTERS, Name, StrictModel
 from bus.control.pages import Paged
@@ -30,7 +28,6 @@ router = APIRouter(
     route_class=EdgeRoute,
 )
 RequestId = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS)]
-Filter = Annotated[str | None, Query(max_length=MAX_NAME_CHARACTERS)]
 RowFilter = Annotated[str | None, Field(max_length=MAX_FILTER_BYTES)]
 Items = Annotated[list[Name], Field(max_length=MAX_ITEMS)]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -166,14 +163,6 @@ class ApprovedBody(StrictModel):
     reason: str = ""
 
 
-def _answer(held: Held[ShareRequest], status: int = 200, **more: object) -> Response:
-    return JSONResponse(
-        {**as_json(held.value), **more},
-        status_code=status,
-        headers={"ETag": etag(held.version)},
-    )
-
-
 def _with_credentials(
     held: Held[ShareRequest], passwords: dict[str, str], status: int = 200
 ) -> Response:
@@ -181,7 +170,7 @@ def _with_credentials(
     credentials = [
         {"username": username, "password": password} for username, password in passwords.items()
     ]
-    answer = _answer(held, status, credentials=credentials)
+    answer = case_answer(held, status, credentials=credentials)
     if credentials:
         answer.headers["Cache-Control"] = "no-store"
     return answer
@@ -204,23 +193,19 @@ def list_requests(
     services: Services,
     by: ActingActor,
     page: Paged,
-    state: Filter = None,
-    resource: Filter = None,
+    state: TextFilter = None,
+    resource: TextFilter = None,
 ) -> dict[str, Any]:
     """Return the requests that the caller may know of, in order of time."""
-    found = services.requests.page(
-        by,
-        CaseFilter(states=only(state), resource=resource),
-        after=begin_after(page),
-        limit=page.fetch,
+    return case_page(
+        page, services.requests.page, by, CaseFilter(states=only(state), resource=resource)
     )
-    return case_page(page, found)
 
 
 @router.get("/{request_id}", response_model=dict[str, Any])
 def get_request(request_id: RequestId, services: Services, by: ActingActor) -> Response:
     """Return a request."""
-    return _answer(services.requests.get(by, request_id))
+    return case_answer(services.requests.get(by, request_id))
 
 
 @router.post("/{request_id}/resubmit", response_model=dict[str, Any])
@@ -234,7 +219,7 @@ def resubmit_request(
 @router.post("/{request_id}/withdraw", response_model=dict[str, Any])
 def withdraw_request(request_id: RequestId, services: Services, by: ActingActor) -> Response:
     """Take a request back."""
-    return _answer(services.requests.withdraw(by, request_id))
+    return case_answer(services.requests.withdraw(by, request_id))
 
 
 @router.post("/{request_id}/approve", response_model=dict[str, Any])
@@ -242,7 +227,7 @@ def approve_request(
     request_id: RequestId, body: DecisionBody, services: Services, by: ActingActor
 ) -> Response:
     """Approve, in full or in part."""
-    return _answer(services.requests.approve(by, request_id, body.decision()))
+    return case_answer(services.requests.approve(by, request_id, body.decision()))
 
 
 @router.post("/{request_id}/refuse", response_model=dict[str, Any])
@@ -250,7 +235,7 @@ def refuse_request(
     request_id: RequestId, body: RefusalBody, services: Services, by: ActingActor
 ) -> Response:
     """Refuse, with what the profile demands."""
-    return _answer(services.requests.refuse(by, request_id, Refusal(**body.model_dump())))
+    return case_answer(services.requests.refuse(by, request_id, Refusal(**body.model_dump())))
 
 
 @router.post("/{request_id}/return", response_model=dict[str, Any])
@@ -258,7 +243,7 @@ def return_request(
     request_id: RequestId, body: MissingBody, services: Services, by: ActingActor
 ) -> Response:
     """Return a request because a named part is missing."""
-    return _answer(services.requests.return_incomplete(by, request_id, missing=body.missing))
+    return case_answer(services.requests.return_incomplete(by, request_id, missing=body.missing))
 
 
 @router.post("/{request_id}/notice", response_model=dict[str, Any])
@@ -266,13 +251,13 @@ def record_notice(
     request_id: RequestId, body: NoticeBody, services: Services, by: ActingActor
 ) -> Response:
     """Note that the gateway's notice reached the provider: its clock starts."""
-    return _answer(services.outside_requests.record_notice(by, request_id, body.received_at))
+    return case_answer(services.outside_requests.record_notice(by, request_id, body.received_at))
 
 
 @router.post("/{request_id}/consent", response_model=dict[str, Any])
 def consent_to_refusal(request_id: RequestId, services: Services, by: ActingActor) -> Response:
     """Consent to a proposed refusal."""
-    return _answer(services.escalations.consent(by, request_id))
+    return case_answer(services.escalations.consent(by, request_id))
 
 
 @router.post("/{request_id}/deny-consent", response_model=dict[str, Any])
@@ -280,13 +265,13 @@ def deny_consent(
     request_id: RequestId, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Deny consent to a proposed refusal."""
-    return _answer(services.escalations.deny_consent(by, request_id, reason=body.reason))
+    return case_answer(services.escalations.deny_consent(by, request_id, reason=body.reason))
 
 
 @router.post("/{request_id}/appeal", response_model=dict[str, Any])
 def appeal_refusal(request_id: RequestId, services: Services, by: ActingActor) -> Response:
     """Go on after a refusal."""
-    return _answer(services.requests.appeal(by, request_id))
+    return case_answer(services.requests.appeal(by, request_id))
 
 
 @router.post("/{request_id}/consult", response_model=dict[str, Any])
@@ -295,7 +280,7 @@ def record_consultation(
 ) -> Response:
     """Record the outcome of a consultation."""
     decision = None if body.decision is None else body.decision.decision()
-    return _answer(
+    return case_answer(
         services.escalations.record_talk(
             by,
             request_id,
@@ -310,7 +295,7 @@ def record_consultation(
 @router.post("/{request_id}/open-consultation", response_model=dict[str, Any])
 def open_consultation(request_id: RequestId, services: Services, by: ActingActor) -> Response:
     """Talk to the consumer, as a provider whose refusal got no consent."""
-    return _answer(services.escalations.open_consultation(by, request_id))
+    return case_answer(services.escalations.open_consultation(by, request_id))
 
 
 @router.post("/{request_id}/escalate", response_model=dict[str, Any])
@@ -318,7 +303,7 @@ def escalate_request(
     request_id: RequestId, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Put a request before the first body of the escalation chain."""
-    return _answer(services.escalations.escalate(by, request_id, reasons=body.reason))
+    return case_answer(services.escalations.escalate(by, request_id, reasons=body.reason))
 
 
 @router.post("/{request_id}/pass-on", response_model=dict[str, Any])
@@ -326,7 +311,7 @@ def pass_escalation_on(
     request_id: RequestId, body: ReasonBody, services: Services, by: ActingActor
 ) -> Response:
     """Pass an escalation on to the next body."""
-    return _answer(services.escalations.pass_on(by, request_id, reasons=body.reason))
+    return case_answer(services.escalations.pass_on(by, request_id, reasons=body.reason))
 
 
 @router.post("/{request_id}/decide", response_model=dict[str, Any])
@@ -335,7 +320,7 @@ def decide_escalation(
 ) -> Response:
     """Decide as the body that the request is before."""
     decision = None if body.decision is None else body.decision.decision()
-    return _answer(
+    return case_answer(
         services.escalations.decide_escalation(by, request_id, decision, document=body.document)
     )
 
@@ -345,7 +330,9 @@ def steering_decides(
     request_id: RequestId, body: ApprovedBody, services: Services, by: ActingActor
 ) -> Response:
     """Approve or reject, as the steering body, what the parties agreed."""
-    return _answer(services.escalations.steering_decides(by, request_id, approved=body.approved))
+    return case_answer(
+        services.escalations.steering_decides(by, request_id, approved=body.approved)
+    )
 
 
 @router.post("/{request_id}/pre-review", response_model=dict[str, Any])
@@ -353,7 +340,7 @@ def pre_review(
     request_id: RequestId, body: ApprovedBody, services: Services, by: ActingActor
 ) -> Response:
     """Pass or reject what asks for an outside resource."""
-    return _answer(
+    return case_answer(
         services.outside_requests.pre_review(
             by, request_id, passed=body.approved, reason=body.reason
         )
@@ -368,7 +355,7 @@ def record_outside_decision(
     decision = None
     if body.decision is not None:
         decision = replace(body.decision.decision(), document=body.document)
-    return _answer(
+    return case_answer(
         services.outside_requests.record_outside_decision(
             by,
             request_id,
@@ -383,7 +370,7 @@ def demand_agreement(
     request_id: RequestId, body: AgreementBody, services: Services, by: ActingActor
 ) -> Response:
     """Demand a sharing agreement: activation waits for both signatures (R-097)."""
-    return _answer(
+    return case_answer(
         services.agreements.demand_agreement(
             by, request_id, document=body.document, document_sha256=body.sha256
         )
@@ -396,7 +383,7 @@ def sign_agreement(
 ) -> Response:
     """Sign the sharing agreement for one's own side."""
     held = services.agreements.sign_agreement(by, request_id, document_sha256=body.sha256)
-    return JSONResponse(as_json(held.value), headers={"ETag": etag(held.version)})
+    return case_answer(held)
 
 
 @router.post("/{request_id}/activate", response_model=dict[str, Any])

@@ -3,19 +3,16 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
-from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
 
-from bus.control.case_pages import begin_after, case_page
-from bus.control.control_services import Services, as_json
+from bus.control.case_pages import case_answer, case_page
+from bus.control.control_services import Services
 from bus.control.edge_route import EdgeRoute
-from bus.control.entity_tags import etag
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_NAME_CHARACTERS, Name, StrictModel
 from bus.control.pages import Paged
 from bus.domain.accounts import ApiScope
-from bus.domain.cases import Held
-from bus.domain.source_assignment import ElementSources
+from bus.domain.cases import CaseFilter
 
 router = APIRouter(
     prefix="/v1/sources",
@@ -55,29 +52,22 @@ class ReasonBody(StrictModel):
     reason: str = ""
 
 
-def _answer(held: Held[ElementSources], status: int = 200) -> Response:
-    return JSONResponse(
-        as_json(held.value), status_code=status, headers={"ETag": etag(held.version)}
-    )
-
-
 @router.post("", status_code=201, response_model=dict[str, Any])
 def claim_source(body: ClaimBody, services: Services, by: ActingActor) -> Response:
     """Claim an element for one's organisation: pending until the authority confirms."""
-    return _answer(services.sources.claim(by, body.element), 201)
+    return case_answer(services.sources.claim(by, body.element), 201)
 
 
 @router.get("")
 def list_sources(services: Services, by: ActingActor, page: Paged) -> dict[str, Any]:
     """Return the elements of the caller's jurisdiction with all their sources, by code."""
-    found = services.sources.page(by, after=begin_after(page), limit=page.fetch)
-    return case_page(page, found)
+    return case_page(page, services.sources.page, by, CaseFilter())
 
 
 @router.get("/{element}", response_model=dict[str, Any])
 def get_sources(element: Element, services: Services, by: ActingActor) -> Response:
     """Return all that was ever assigned of an element."""
-    return _answer(services.sources.get(by, element))
+    return case_answer(services.sources.get(by, element))
 
 
 @router.post("/{element}/{assignment}/confirm", response_model=dict[str, Any])
@@ -97,7 +87,7 @@ def confirm_source(
         duty=body.duty,
         valid_from=body.valid_from,
     )
-    return _answer(held)
+    return case_answer(held)
 
 
 @router.post("/{element}/{assignment}/reject", response_model=dict[str, Any])
@@ -109,7 +99,7 @@ def reject_source(
     by: ActingActor,
 ) -> Response:
     """Reject a claim."""
-    return _answer(services.sources.reject(by, element, assignment, reason=body.reason))
+    return case_answer(services.sources.reject(by, element, assignment, reason=body.reason))
 
 
 @router.post("/{element}/{assignment}/transfer", response_model=dict[str, Any])
@@ -124,7 +114,7 @@ def transfer_source(
     held = services.sources.transfer(
         by, element, assignment, to=body.to, on=body.at, reason=body.reason
     )
-    return _answer(held)
+    return case_answer(held)
 
 
 @router.post("/{element}/{assignment}/end", response_model=dict[str, Any])
@@ -136,4 +126,4 @@ def end_source(
     by: ActingActor,
 ) -> Response:
     """End an assignment without a successor: a gap, with its reason."""
-    return _answer(services.sources.end(by, element, assignment, reason=body.reason))
+    return case_answer(services.sources.end(by, element, assignment, reason=body.reason))

@@ -3,7 +3,7 @@
 from bus.domain.identity import Role
 from bus.domain.profile import Profile
 from bus.domain.share import Scope, ShareClass
-from bus.domain.submission import EntryRules, UpdateCause
+from bus.domain.submission import EntryRules
 
 #: "At least monthly" in days; real time has no floor of its own (R-131).
 _FLOORS = {"monthly": 31}
@@ -33,9 +33,7 @@ def entry_rules(profile: Profile) -> EntryRules:
         free_of_charge=profile.free_of_charge,
         approver=Role(approver) if approver else None,
         filing_required=profile.catalog_filing_required,
-        update_triggers=frozenset(
-            UpdateCause(str(each)) for each in profile.catalog_update_triggers
-        ),
+        update_triggers=profile.catalog_update_triggers,
         update_deadline_wd=profile.catalog_update_deadline_wd,
     )
 

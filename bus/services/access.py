@@ -99,14 +99,15 @@ class Access:
         self,
         desired: Mapping[str, frozenset[AccessRule]],
         existing: Mapping[str, frozenset[AccessRule]],
-    ) -> None:
-        self._admin.allow(
-            {
-                name: lacking
-                for name, rules in desired.items()
-                if (lacking := rules - existing.get(name, _NONE))
-            }
-        )
+    ) -> Mapping[str, frozenset[AccessRule]]:
+        """Allow what is desired and lacking; return it."""
+        missing = {
+            name: lacking
+            for name, rules in desired.items()
+            if (lacking := rules - existing.get(name, _NONE))
+        }
+        self._admin.allow(missing)
+        return missing
 
     def differing(self, transaction: CatalogTransaction) -> list[str]:
         """
@@ -159,14 +160,7 @@ class Access:
     ) -> Mapping[str, frozenset[AccessRule]]:
         """Give what is allowed and missing (to `only`); return what was given."""
         desired = self._desired(transaction, only)
-        existing = self._admin.rules(only)
-        missing = {
-            principal: lacking
-            for principal, rules in desired.items()
-            if (lacking := rules - existing.get(principal, _NONE))
-        }
-        self._admin.allow(missing)
-        return missing
+        return self._allow(desired, self._admin.rules(only))
 
     def _desired(
         self, transaction: CatalogTransaction, only: Collection[str] | None = None

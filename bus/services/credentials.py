@@ -7,6 +7,7 @@ from bus.errors import NotFound, StateConflict
 from bus.services import grants as grant_steps
 from bus.services.desk import Desk
 from bus.services.enforcement import Enforcement
+from bus.services.visibility import may_see
 
 
 class Credentials:
@@ -27,7 +28,7 @@ class Credentials:
             entry = act.transaction.live([held.grant.resource]).entries[held.grant.resource].entry
             act.jurisdiction = entry.jurisdiction
             parties = {held.grant.consumer, entry.provider}
-            if not grant_steps.may_see(actor, entry.jurisdiction, parties):
+            if not may_see(actor, entry.jurisdiction, parties):
                 raise NotFound(f"there is no grant {grant!r}, or it is not yours to see")
             act.for_organisation(held.grant.consumer, part="consumer")
             name = subscription_principal(grant)

@@ -1,7 +1,5 @@
 """The demand list (应用需求数据清单): what consumers need and nobody offers yet (R-033)."""
 
-from dataclasses import replace
-
 from bus.domain import demand as demands
 from bus.domain.cases import CaseFilter, Held
 from bus.domain.demand import Demand, DemandItem, DemandState
@@ -10,9 +8,10 @@ from bus.domain.share import Purpose
 from bus.errors import NotFound, Refused
 from bus.services.asking import active_organisation
 from bus.services.desk import Act, Desk
-from bus.services.grants import entry_of, may_see
+from bus.services.grants import entry_of
 from bus.services.ids import new_id
 from bus.services.kinds import DEMAND, DEMAND_ITEM
+from bus.services.visibility import may_see, oversees, seen_as_provider
 
 SUBJECT = "demand"
 ITEM = "demand_item"
@@ -158,7 +157,7 @@ class Demands:
         """Return demands that the actor may see, in order of time, and where they stand."""
         where = (
             CaseFilter(jurisdiction=actor.jurisdiction)
-            if may_see(actor, actor.jurisdiction, set())
+            if oversees(actor, actor.jurisdiction)
             else CaseFilter(consumer=actor.organisation)
         )
         with self._desk.look(actor) as act:
@@ -174,11 +173,7 @@ class Demands:
         self, actor: Actor, where: CaseFilter, *, after: str, limit: int
     ) -> list[Held[DemandItem]]:
         """Return the list: all of it for overseers, for a provider what is assigned to it."""
-        seen = (
-            replace(where, jurisdiction=actor.jurisdiction)
-            if may_see(actor, actor.jurisdiction, set())
-            else replace(where, provider=actor.organisation)
-        )
+        seen = seen_as_provider(actor, where)
         with self._desk.look(actor) as act:
             return list(act.transaction.cases(DEMAND_ITEM, seen, after=after, limit=limit))
 

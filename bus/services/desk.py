@@ -58,10 +58,7 @@ class Act:
     def profile(self, jurisdiction: str) -> Profile:
         """Return the profile that governs `jurisdiction`; the act is recorded under it."""
         self.jurisdiction = jurisdiction
-        held = self.transaction.case(JURISDICTION, jurisdiction)
-        if held is None:
-            raise NotFound(f"there is no jurisdiction {jurisdiction!r}")
-        self.rules = self.profiles.profile(held.value.profile)
+        self.rules = self.profiles.profile(self.settings(jurisdiction).profile)
         return self.rules
 
     def settings(self, jurisdiction: str) -> Jurisdiction:

@@ -30,6 +30,7 @@ from bus.services.asking import active_organisation
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
 from bus.services.kinds import DISAGREEMENT, REQUEST
+from bus.services.visibility import may_see, seen_as_party
 from bus.views.row_filter import FilterCompiler
 
 SUBJECT = "disagreement"
@@ -167,11 +168,7 @@ class Disagreements:
         self, actor: Actor, where: CaseFilter, *, after: str, limit: int
     ) -> list[Held[Disagreement]]:
         """Return disagreements that the actor may see, in order of time."""
-        seen = (
-            replace(where, jurisdiction=actor.jurisdiction)
-            if grant_steps.may_see(actor, actor.jurisdiction, set())
-            else replace(where, party=actor.organisation)
-        )
+        seen = seen_as_party(actor, where)
         with self._desk.look(actor) as act:
             return list(act.transaction.cases(DISAGREEMENT, seen, after=after, limit=limit))
 
@@ -201,7 +198,7 @@ class Disagreements:
             return request.ask.resource, request.consumer
         grant = grant_steps.grant_of(act, about).grant
         entry = act.transaction.live([grant.resource]).entries[grant.resource].entry
-        if not grant_steps.may_see(act.actor, entry.jurisdiction, {grant.consumer, entry.provider}):
+        if not may_see(act.actor, entry.jurisdiction, {grant.consumer, entry.provider}):
             raise NotFound(f"there is no grant {about!r}, or it is not yours to see")
         return grant.resource, grant.consumer
 
@@ -275,7 +272,7 @@ class Disagreements:
         held = act.get(DISAGREEMENT, disagreement)
         act.jurisdiction = held.value.jurisdiction
         parties = {held.value.provider, held.value.consumer}
-        if not grant_steps.may_see(act.actor, held.value.jurisdiction, parties):
+        if not may_see(act.actor, held.value.jurisdiction, parties):
             raise NotFound(f"there is no disagreement {disagreement!r}, or it is not yours to see")
         return held
 

@@ -17,7 +17,13 @@ from bus.domain.class_change import CLASS_TIGHTENED, Grace, GrantAction, GrantSt
 from bus.domain.deadline import Deadline
 from bus.domain.entry import CatalogEntry
 from bus.domain.entry_difference import difference
-from bus.domain.entry_life import EntryCase, EntryState, RetireCause, UpdateTask
+from bus.domain.entry_life import (
+    ApplicationDecision,
+    EntryCase,
+    EntryState,
+    RetireCause,
+    UpdateTask,
+)
 from bus.domain.entry_rules import entry_rules
 from bus.domain.grant import GrantState
 from bus.domain.identity import Actor, Role
@@ -35,6 +41,7 @@ from bus.services.filings import open_filing
 from bus.services.ids import new_id
 from bus.services.kinds import ENTRY
 from bus.services.source_assignments import check_source
+from bus.services.visibility import may_see
 from bus.views.row_filter import FilterCompiler
 
 SUBJECT = "entry"
@@ -74,10 +81,7 @@ class Entries:
         subject = _digest(entry) if classified else entry.resource
         with self._desk.act(actor, "catalog.draft", SUBJECT, subject) as act:
             act.profile(entry.jurisdiction)
-            if classified:
-                raise Refused(
-                    "content with a secrecy marking is refused here", code="CLASSIFIED_REFUSED"
-                )
+            _refuse(classified=classified)
             act.for_organisation(entry.provider, part="provider")
             self._check_provider(act, entry)
             case = entry_life.open_case(entry.resource, entry, owner=entry.provider, by=actor)
@@ -91,10 +95,7 @@ class Entries:
         subject = _digest(entry) if classified else resource
         with self._desk.act(actor, "catalog.edit", SUBJECT, subject) as act:
             held = self._own(act, resource)
-            if classified:
-                raise Refused(
-                    "content with a secrecy marking is refused here", code="CLASSIFIED_REFUSED"
-                )
+            _refuse(classified=classified)
             if entry.provider != held.value.owner:
                 raise Refused("an entry keeps its provider", code="DEFINITION_INVALID")
             read = held if version is None else Held(held.value, version)
@@ -137,11 +138,7 @@ class Entries:
         with self._desk.act(actor, "catalog.application_decided", SUBJECT, resource) as act:
             held = self._of_jurisdiction(act, resource)
             rules = entry_rules(act.profile(held.value.jurisdiction))
-            decision = (
-                entry_life.ApplicationDecision.GRANTED
-                if granted
-                else entry_life.ApplicationDecision.REJECTED
-            )
+            decision = ApplicationDecision.GRANTED if granted else ApplicationDecision.REJECTED
             case = entry_life.decide_application(
                 held.value, rules, decision, reason=reason, by=actor, at=act.now
             )
@@ -482,12 +479,7 @@ class Entries:
         A published one is seen by every department (R-029); a draft by its owner and the overseers.
         """
         with self._desk.look(actor) as act:
-            held = act.get(ENTRY, resource)
-            if held.value.version == 0 and not grant_steps.may_see(
-                actor, held.value.jurisdiction, {held.value.owner}
-            ):
-                raise NotFound(f"there is no entry {resource!r}, or it is not yours to see")
-            return held
+            return self._seen(act, resource)
 
     def live(self, actor: Actor, resource: str) -> CatalogEntry | None:
         """Return the version in force; None if none was published yet."""
@@ -505,24 +497,23 @@ class Entries:
                 page := act.transaction.cases(ENTRY, where, after=after, limit=limit)
             ):
                 after = page[-1].value.id
-                found += [
-                    held
-                    for held in page
-                    if held.value.version > 0
-                    or grant_steps.may_see(actor, held.value.jurisdiction, {held.value.owner})
-                ]
+                found += [held for held in page if _visible(actor, held.value)]
             return found[:limit]
 
     # --- checks -----------------------------------------------------------------------------------
 
-    def _own(self, act: Act, resource: str) -> Held[EntryCase]:
-        """Return an entry of the actor's organisation; raise `Forbidden` for another's."""
+    @staticmethod
+    def _seen(act: Act, resource: str) -> Held[EntryCase]:
+        """Return an entry that the actor may know of; raise `NotFound`."""
         held = act.get(ENTRY, resource)
         act.jurisdiction = held.value.jurisdiction
-        if held.value.version == 0 and not grant_steps.may_see(
-            act.actor, held.value.jurisdiction, {held.value.owner}
-        ):
+        if not _visible(act.actor, held.value):
             raise NotFound(f"there is no entry {resource!r}, or it is not yours to see")
+        return held
+
+    def _own(self, act: Act, resource: str) -> Held[EntryCase]:
+        """Return an entry of the actor's organisation; raise `Forbidden` for another's."""
+        held = self._seen(act, resource)
         act.for_organisation(held.value.owner, part="provider")
         return held
 
@@ -571,6 +562,16 @@ def _update_due(act: Act, effective: dt.date, rules: EntryRules) -> DueDate:
     """Return when an update is due; the day of the change is not counted, whatever its hour."""
     noon = end_of_day(effective) - dt.timedelta(hours=12)
     return due_date(noon, rules.update_deadline_wd or 0, act.calendar())
+
+
+def _visible(actor: Actor, case: EntryCase) -> bool:
+    """Tell whether an actor may know of an entry: every department of one that was published."""
+    return case.version > 0 or may_see(actor, case.jurisdiction, {case.owner})
+
+
+def _refuse(*, classified: bool) -> None:
+    if classified:
+        raise Refused("content with a secrecy marking is refused here", code="CLASSIFIED_REFUSED")
 
 
 def _digest(entry: CatalogEntry) -> str:

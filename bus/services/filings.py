@@ -1,7 +1,5 @@
 """Filing (备案) of published catalog changes with the authority (R-027)."""
 
-from dataclasses import replace
-
 from bus.domain import entry_life, filing
 from bus.domain.cases import CaseFilter, Held
 from bus.domain.entry import CatalogEntry
@@ -10,9 +8,9 @@ from bus.domain.filing import Filing
 from bus.domain.identity import Actor, Role
 from bus.errors import NotFound
 from bus.services.desk import Act, Desk
-from bus.services.grants import may_see
 from bus.services.ids import new_id
 from bus.services.kinds import ENTRY, FILING
+from bus.services.visibility import may_see, seen_as_provider
 
 SUBJECT = "filing"
 
@@ -67,11 +65,7 @@ class Filings:
         self, actor: Actor, where: CaseFilter, *, after: str, limit: int
     ) -> list[Held[Filing]]:
         """Return filings that the actor may see, in order of time."""
-        seen = (
-            replace(where, jurisdiction=actor.jurisdiction)
-            if may_see(actor, actor.jurisdiction, set())
-            else replace(where, provider=actor.organisation)
-        )
+        seen = seen_as_provider(actor, where)
         with self._desk.look(actor) as act:
             return list(act.transaction.cases(FILING, seen, after=after, limit=limit))
 

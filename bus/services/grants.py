@@ -6,7 +6,7 @@ ended is cut off before the caller has the answer (design.md §10).
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bus.domain.avro_schema import source_schema
@@ -24,13 +24,13 @@ from bus.errors import Forbidden, NotFound, Refused, StateConflict
 from bus.services.asking import active_organisation, scope_of
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
+from bus.services.visibility import may_see
 from bus.views.row_filter import FilterCompiler, filter_types
 from bus.views.schema_tree import parse_schema
 
 GRANT = "grant"
 EXPIRY = "expiry"
 REMINDER = "reminder"
-_REMINDER_DAYS = 30
 _COORDINATED = frozenset({Basis.CONSULTATION, Basis.ESCALATION, Basis.OUTSIDE})
 _STANDING = frozenset({GrantState.ACTIVE, GrantState.SUSPENDED})
 
@@ -91,11 +91,10 @@ def _kept(decision: Decision) -> dict[str, Treatment]:
     return {name: how for name, how in decision.treatments.items() if how is not Treatment.OMIT}
 
 
-def activate(act: Act, grant: Grant, *, version: int = 1) -> Grant:
-    """Put a grant in force: its view, its accesses and its end follow with the act."""
-    save(act, grant, version, GrantState.ACTIVE, "grant.activated")
+def activate(act: Act, grant: Grant) -> None:
+    """Put a new grant in force: its view, its accesses and its end follow with the act."""
+    save(act, grant, 1, GrantState.ACTIVE, "grant.activated")
     _ring(act, grant)
-    return grant
 
 
 def amend(
@@ -139,7 +138,8 @@ def _ring(act: Act, grant: Grant) -> None:
     act.transaction.set_deadline(
         Deadline(subject_kind=GRANT, subject=grant.id, kind=EXPIRY, due_at=ends)
     )
-    remind = ends - dt.timedelta(days=_REMINDER_DAYS)
+    rules = act.rules or act.profile(act.jurisdiction)
+    remind = ends - dt.timedelta(days=rules.grant_reminder_days)
     if remind > act.now:
         act.transaction.set_deadline(
             Deadline(subject_kind=GRANT, subject=grant.id, kind=REMINDER, due_at=remind)
@@ -227,7 +227,7 @@ class Grants:
     def confirm_deletion(self, actor: Actor, grant: str) -> LiveGrant:
         """Let the consumer confirm that it deleted what it held (§2.4)."""
         with self._desk.act(actor, "grant.confirm_deletion", GRANT, grant) as act:
-            held = self._seen(act, grant)
+            held, _ = self._seen(act, grant)
             act.for_organisation(held.grant.consumer, part="consumer")
             _require(held, GrantState.EXPIRED, GrantState.REVOKED)
             save(act, held.grant, held.version, GrantState.CLOSED, "grant.deletion_confirmed")
@@ -241,7 +241,7 @@ class Grants:
         grant goes on as it is.
         """
         with self._desk.act(actor, "grant.widen", GRANT, grant) as act:
-            held = self._seen(act, grant)
+            held, _ = self._seen(act, grant)
             act.for_organisation(held.grant.consumer, part="consumer")
             _require(held, GrantState.ACTIVE)
             entry = entry_of(act, held.grant.resource)
@@ -255,7 +255,7 @@ class Grants:
                 if item is None:
                     raise Refused(f"there is no item {name!r}", code="ITEM_UNKNOWN")
                 rule = entry.rule(item, changed.scope)
-                if rule is None or str(rule.share_class) != "UNCONDITIONAL":
+                if rule is None or rule.share_class is not ShareClass.UNCONDITIONAL:
                     raise Refused(
                         f"item {name!r} is not unconditional: request it", code="REQUIRES_REQUEST"
                     )
@@ -324,69 +324,50 @@ class Grants:
     def expire(self, grant: str) -> None:
         """End a grant whose last day is over; called by the clock."""
         with self._desk.act(SCHEDULER, "grant.expire", GRANT, grant) as act:
-            held = act.transaction.grant(grant)
-            if held is None or held.state not in _STANDING:
-                return
-            act.jurisdiction = entry_of(act, held.grant.resource).jurisdiction
-            end(act, held, GrantState.EXPIRED, "grant.expired")
+            held = self._standing(act, grant)
+            if held is not None:
+                end(act, held, GrantState.EXPIRED, "grant.expired")
 
     def remind(self, grant: str) -> None:
         """Tell the consumer that a grant will end; called by the clock."""
         with self._desk.act(SCHEDULER, "grant.remind", GRANT, grant) as act:
-            held = act.transaction.grant(grant)
-            if held is None or held.state not in _STANDING:
-                return
-            act.jurisdiction = entry_of(act, held.grant.resource).jurisdiction
-            act.tell(
-                held.grant.consumer,
-                "GRANT_ENDS_SOON",
-                GRANT,
-                grant,
-                f"grant {grant} ends on {held.grant.valid_until}",
-            )
+            held = self._standing(act, grant)
+            if held is not None:
+                text = f"grant {grant} ends on {held.grant.valid_until}"
+                act.tell(held.grant.consumer, "GRANT_ENDS_SOON", GRANT, grant, text)
+
+    @staticmethod
+    def _standing(act: Act, grant: str) -> LiveGrant | None:
+        """Return a grant that the clock can still do something to."""
+        held = act.transaction.grant(grant)
+        if held is None or held.state not in _STANDING:
+            return None
+        act.jurisdiction = entry_of(act, held.grant.resource).jurisdiction
+        return held
 
     def get(self, actor: Actor, grant: str) -> LiveGrant:
         """Return a grant; raise `NotFound` if there is none, or if it is not the actor's to see."""
         with self._desk.look(actor) as act:
-            return self._seen(act, grant)
+            held, _ = self._seen(act, grant)
+            return held
 
-    def _seen(self, act: Act, grant: str) -> LiveGrant:
+    def _seen(self, act: Act, grant: str) -> tuple[LiveGrant, CatalogEntry]:
+        """Return a grant that the actor may know of, with its entry, in force or retired."""
         held = grant_of(act, grant)
         entry = act.transaction.live([held.grant.resource]).entries[held.grant.resource].entry
         act.jurisdiction = entry.jurisdiction
         if not may_see(act.actor, entry.jurisdiction, {held.grant.consumer, entry.provider}):
             raise NotFound(f"there is no grant {grant!r}, or it is not yours to see")
-        return held
+        return held, entry
 
     def _mine(self, act: Act, grant: str, *roles: Role) -> LiveGrant:
         """Return a grant that the actor decides about: as its provider, or in one of `roles`."""
-        held = self._seen(act, grant)
-        provider = act.transaction.live([held.grant.resource]).entries[held.grant.resource].entry
+        held, entry = self._seen(act, grant)
         if set(roles) & act.actor.roles and act.actor.jurisdiction == act.jurisdiction:
             act.as_role(*roles, jurisdiction=act.jurisdiction)
         else:
-            act.for_organisation(provider.provider, part="provider")
+            act.for_organisation(entry.provider, part="provider")
         return held
-
-
-#: Who sees all of a jurisdiction; the others see what they are a party of.
-_OVERSEERS = frozenset(
-    {
-        Role.AUTHORITY,
-        Role.OFFICE,
-        Role.STEERING,
-        Role.OPERATOR,
-        Role.SECURITY,
-        Role.AUDITOR,
-    }
-)
-
-
-def may_see(actor: Actor, jurisdiction: str, parties: set[str]) -> bool:
-    """Tell whether an actor may know of something between `parties` of a jurisdiction."""
-    if actor.organisation in parties and Role.DEPARTMENT in actor.roles:
-        return True
-    return actor.jurisdiction == jurisdiction and bool(actor.roles & _OVERSEERS)
 
 
 def _require(held: LiveGrant, *states: GrantState) -> None:
@@ -414,7 +395,3 @@ def _check_shared(decision: Decision, entry: CatalogEntry, scope: Scope) -> None
 def _reason(text: str) -> None:
     if not text.strip():
         raise Refused("say why", code="REASON_REQUIRED")
-
-
-#: What the clock does to grants, by kind of deadline.
-Handlers = Mapping[str, Callable[[str], None]]

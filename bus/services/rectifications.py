@@ -19,9 +19,9 @@ from bus.domain.rectification_rules import rectification_rules
 from bus.domain.working_days import DueDate, due_date
 from bus.errors import Forbidden, NotFound, Refused
 from bus.services.desk import SCHEDULER, Act, Desk
-from bus.services.grants import may_see
 from bus.services.ids import new_id
 from bus.services.kinds import BREACH, PROJECT_FLAG, RECTIFICATION
+from bus.services.visibility import may_see, oversees
 
 SUBJECT = "rectification"
 DUE = "rectification_due"
@@ -232,7 +232,7 @@ class Rectifications:
     ) -> list[Held[Rectification]]:
         """Return notices that the actor may see, in order of time; of drafts only its issuer's."""
         states = where.states
-        if may_see(actor, actor.jurisdiction, set()):
+        if oversees(actor, actor.jurisdiction):
             where = replace(where, jurisdiction=actor.jurisdiction)
         else:
             sent = frozenset(RectificationState) - {RectificationState.DRAFT}

@@ -24,6 +24,7 @@ from bus.services.asking import active_organisation, class_of
 from bus.services.desk import Act, Desk
 from bus.services.ids import new_id
 from bus.services.kinds import REQUEST
+from bus.services.visibility import may_see
 from bus.views.row_filter import FilterCompiler
 
 SUBJECT = "request"
@@ -51,7 +52,7 @@ def seen(act: Act, request: str) -> Held[ShareRequest]:
     # What was not let out of the consumer's jurisdiction does not exist for the provider.
     parties = {value.consumer} if value.kept_back else {value.consumer, value.provider}
     places = {value.jurisdiction, value.home or value.jurisdiction}
-    if not any(grant_steps.may_see(act.actor, place, parties) for place in places):
+    if not any(may_see(act.actor, place, parties) for place in places):
         raise NotFound(f"there is no request {request!r}, or it is not yours to see")
     return held
 

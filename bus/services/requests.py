@@ -25,6 +25,7 @@ from bus.services.breaches import record_breach
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
 from bus.services.kinds import AGREEMENT, REQUEST
+from bus.services.visibility import seen_as_party
 from bus.views.row_filter import FilterCompiler
 
 DUE = acts.DUE
@@ -213,12 +214,7 @@ class Requests:
         self, actor: Actor, where: CaseFilter, *, after: str, limit: int
     ) -> list[Held[ShareRequest]]:
         """Return requests that the actor may see, in order of time."""
-        overseer = grant_steps.may_see(actor, actor.jurisdiction, set())
-        seen = (
-            replace(where, jurisdiction=actor.jurisdiction)
-            if overseer
-            else replace(where, party=actor.organisation)
-        )
+        seen = seen_as_party(actor, where)
         with self._desk.look(actor) as act:
             return list(act.transaction.cases(REQUEST, seen, after=after, limit=limit))
 

@@ -1,6 +1,7 @@
 """Who is the one source of a data element: claimed, fixed by the authority, handed over (R-035)."""
 
 import datetime as dt
+from dataclasses import replace
 
 from bus.domain import source_assignment as sources
 from bus.domain.cases import CaseFilter, Held
@@ -141,9 +142,11 @@ class SourceAssignments:
         with self._desk.look(actor) as act:
             return act.get(SOURCES, sources_id(actor.jurisdiction, element))
 
-    def page(self, actor: Actor, *, after: str, limit: int) -> list[Held[ElementSources]]:
+    def page(
+        self, actor: Actor, where: CaseFilter, *, after: str, limit: int
+    ) -> list[Held[ElementSources]]:
         """Return the elements of one's jurisdiction with their sources, by code."""
-        where = CaseFilter(jurisdiction=actor.jurisdiction)
+        where = replace(where, jurisdiction=actor.jurisdiction)
         with self._desk.look(actor) as act:
             return list(act.transaction.cases(SOURCES, where, after=after, limit=limit))
 
