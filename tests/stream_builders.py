@@ -13,12 +13,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import fastavro
+import pytest
+from typing_extensions import override
 
 from bus.adapters.avro.codec import AvroEventCodec
 from bus.adapters.avro.compatibility import incompatibilities
 from bus.adapters.cel.cel_cpp import compile_filter
 from bus.adapters.memory.admin import MemoryAccessAdmin, MemoryTopicAdmin
-from bus.adapters.memory.broker import MemoryBroker, MemoryLogReaders, MemoryTransactionalWriter
+from bus.adapters.memory.broker import (
+    MemoryBroker,
+    MemoryLogReader,
+    MemoryLogReaders,
+    MemoryTransactionalWriter,
+)
 from bus.adapters.memory.catalog_store import MemoryCatalogStore, MemoryOutbox, MemoryRelayLock
 from bus.adapters.memory.clock import ManualClock
 from bus.domain.access import RELAY_TRANSACTIONAL_ID
@@ -275,3 +282,20 @@ class ControlPlane:
         follower.close()
         assert follower.policy is not None
         return follower.policy
+
+
+class DeafReaders(MemoryLogReaders):
+    """Readers of which the first hears nothing from some moment on, and says nothing of it."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self.opened: list[MemoryLogReader] = []
+
+    @override
+    def open(self, starts: Mapping[Partition, int]) -> MemoryLogReader:
+        self.opened.append(super().open(starts))
+        return self.opened[-1]
+
+    def deafen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the newest reader hear nothing more."""
+        monkeypatch.setattr(self.opened[-1], "read", lambda _most, _seconds: ())

@@ -83,7 +83,7 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
             connect_watch=lambda: FillWatch(
                 store=parts.store,
                 changes=parts.changes,
-                state=StateTable(readers, codec),
+                state=StateTable(readers, codec, clock),
                 readers=readers,
                 clock=clock,
             ),

@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from bus import metrics
-from bus.errors import ConfigError, TransientError
+from bus.errors import BrokerUnavailable, ConfigError, TransientError
 from bus.services import audit_checkpoints, housekeeping
 from bus.services.audit_checkpoints import AuditCheckpoints
 from bus.services.fill_watch import FillWatch
@@ -119,6 +119,12 @@ class Background:
                 watch.step()
                 self._failed.pop("fill-watch", None)
                 self._ended.wait(_WATCH_SECONDS)
+            except BrokerUnavailable as error:
+                # Its reader may have stopped for good: a new one begins at the beginning.
+                if watch is not None:
+                    watch.close()
+                watch = None
+                self._wait("fill-watch", error)
             except TransientError as error:
                 self._wait("fill-watch", error)
 

@@ -84,7 +84,7 @@ class Router:
         self._codec = codec
         self._clock = clock
         self._plans = Plans(compile_filter)
-        self._state = StateTable(readers, codec)
+        self._state = StateTable(readers, codec, clock)
         self._tasks: dict[Partition, PartitionTask] = {}
         self._groups: list[AssignedGroup] = []
         self.stopped: dict[Partition, str] = {}

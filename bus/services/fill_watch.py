@@ -71,6 +71,10 @@ class FillWatch:
             self._changes.mark_live(self._ends(filled))
             log.info("views filled", topics=[each.topic for each in filled])
 
+    def close(self) -> None:
+        """Let go of the state topic."""
+        self._state.close()
+
     def _filled(self, incarnation: Incarnation, topic: str, partitions: int) -> bool:
         for number in range(partitions):
             states = self._state.of(Partition(topic, number))

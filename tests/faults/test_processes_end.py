@@ -138,13 +138,14 @@ def test_a_router_killed_three_times_while_an_edition_is_published(
 def test_a_broker_killed_while_an_edition_is_published(
     platform: LivePlatform, entry: CatalogEntry, grants: tuple[Grant, ...]
 ) -> None:
-    """The publisher waits and goes on; router and subscriber find their way back by themselves."""
+    """The publisher waits and goes on; everybody else finds the way back without help."""
     with platform.supervised(), open_subscriber(platform, grants[0]) as subscriber:
         with publishing(platform, entry):
             take(subscriber, 10)
             platform.kill("kafka")
 
-        for grant in grants:
+        another = platform.new_grant(entry, items=["code"])
+        for grant in (*grants, another):
             assert platform.verify(grant, wait_seconds=120).well
         with platform.publisher(entry) as publisher:
             publisher.upsert(town("last"))

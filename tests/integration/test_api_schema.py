@@ -3,7 +3,7 @@ What schemathesis makes of the OpenAPI document, sent to the control process ove
 
 Every operation is asked with what its description allows and with what it does not, by an account
 with a token of every scope, or as the operator's principal. `API_EXAMPLES` says how often
-each is asked (15 by default).
+each is asked (5 by default).
 """
 
 import datetime as dt

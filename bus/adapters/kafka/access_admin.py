@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
@@ -21,18 +21,18 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from bus.adapters.kafka.admin_call import again_after_transport
-from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.adapters.kafka.connection import KafkaConnection
+from bus.adapters.kafka.kafka_admin import KafkaAdmin
 from bus.adapters.kafka.quotas import ClientQuotas
 from bus.domain.access import AccessRule, Operation, Resource
 from bus.domain.principal import SCRAM_ITERATIONS
 from bus.errors import BrokerUnavailable
 
-_ADMIN_SECONDS = 30.0
 #: Brokers that are busy with making many topics take new permissions in late.
 _EFFECT_SECONDS = 60.0
 _EFFECT_PAUSE_SECONDS = 0.02
 _NONE: frozenset[AccessRule] = frozenset()
+T = TypeVar("T")
 #: As good as nothing, and low enough to stop a fetch that is parked on the broker.
 _THROTTLED_BYTES_PER_SECOND = 1.0
 
@@ -61,7 +61,7 @@ class KafkaAccessAdmin:
 
     def __init__(self, connection: KafkaConnection) -> None:
         self._connection = connection
-        self._admin = AdminClient(connection.client(), logger=LOGGER)
+        self._admin = KafkaAdmin(connection)
         self._quotas = ClientQuotas(connection)
 
     def set_password(self, principal: str, password: str) -> None:
@@ -105,8 +105,10 @@ class KafkaAccessAdmin:
             AclPermissionType.ANY,
         )
         found: dict[str, set[AccessRule]] = defaultdict(set)
-        bindings = _result(
-            lambda: self._admin.describe_acls(anything, request_timeout=_ADMIN_SECONDS).result(),
+        bindings = self._ask(
+            lambda client: self._admin.answer(
+                client.describe_acls(anything, request_timeout=self._admin.seconds)
+            ),
             "read ACLs",
         )
         for binding in bindings:
@@ -122,8 +124,10 @@ class KafkaAccessAdmin:
     def allow(self, rules: Mapping[str, frozenset[AccessRule]]) -> None:
         bindings = list(_bindings(rules))
         if bindings:
-            _result(
-                lambda: _all(self._admin.create_acls(bindings, request_timeout=_ADMIN_SECONDS)),
+            self._ask(
+                lambda client: self._all(
+                    client.create_acls(bindings, request_timeout=self._admin.seconds)
+                ),
                 "create ACLs",
             )
             self._await_effect(rules)
@@ -133,19 +137,24 @@ class KafkaAccessAdmin:
     ) -> None:
         filters = [_exactly(binding) for binding in _bindings(rules)]
         # librdkafka works on the one while this thread asks for the other.
-        begun = [self._delete(filters)]
+        begun = [self._delete(self._admin.client, filters)]
         try:
             self._quotas.set_consumer_byte_rates(
                 dict.fromkeys(throttle, _THROTTLED_BYTES_PER_SECOND)
             )
         finally:
-            _result(lambda: _all(begun.pop() if begun else self._delete(filters)), "delete ACLs")
+            self._ask(
+                lambda client: self._all(begun.pop() if begun else self._delete(client, filters)),
+                "delete ACLs",
+            )
         self._await_gone(rules)
 
-    def _delete(self, filters: list[AclBindingFilter]) -> Mapping[Any, Future[Any]]:
+    def _delete(
+        self, client: AdminClient, filters: list[AclBindingFilter]
+    ) -> Mapping[Any, Future[Any]]:
         if not filters:
             return {}
-        return self._admin.delete_acls(filters, request_timeout=_ADMIN_SECONDS)
+        return client.delete_acls(filters, request_timeout=self._admin.seconds)
 
     def throttle(self, principal: str) -> None:
         self._quotas.set_consumer_byte_rates({principal: _THROTTLED_BYTES_PER_SECOND})
@@ -196,26 +205,23 @@ class KafkaAccessAdmin:
     def _alter(
         self, alteration: UserScramCredentialUpsertion | UserScramCredentialDeletion
     ) -> None:
-        _result(
-            lambda: _all(
-                self._admin.alter_user_scram_credentials(
-                    [alteration], request_timeout=_ADMIN_SECONDS
+        self._ask(
+            lambda client: self._all(
+                client.alter_user_scram_credentials(
+                    [alteration], request_timeout=self._admin.seconds
                 )
             ),
             f"alter the account {alteration.user}",
         )
 
+    def _ask(self, request: Callable[[AdminClient], T], doing: str) -> T:
+        try:
+            return self._admin.ask(request)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"could not {doing}: {error}") from error
 
-def _result(call: Callable[[], Any], doing: str) -> Any:  # noqa: ANN401 (the library types it so)
-    try:
-        return again_after_transport(call)
-    except KafkaException as error:
-        raise BrokerUnavailable(f"could not {doing}: {error}") from error
-
-
-def _all(futures: Mapping[Any, Future[Any]]) -> None:
-    for future in futures.values():
-        future.result()
+    def _all(self, futures: Mapping[Any, Future[Any]]) -> None:
+        self._admin.answers(futures.values())
 
 
 def _is(error: BrokerUnavailable, code: int) -> bool:

@@ -16,10 +16,13 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from bus.adapters.kafka.bounded_call import in_time
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.adapters.kafka.kafka_admin import KafkaAdmin
 from bus.errors import AccessDenied, BrokerUnavailable
 from bus.ports import Committed, Partition, Record
 
 _REQUEST_SECONDS = 30.0
+#: Ends and positions are asked for all the time, and answered at once.
+_OFFSETS_SECONDS = 10.0
 #: A commit has no time-out of its own.
 _COMMIT_SECONDS = 10.0
 #: A batch with one of these cannot be read, now or later (field-notes: compression bombs).
@@ -72,8 +75,8 @@ class KafkaLogReaders:
     def __init__(self, connection: KafkaConnection, *, group: str) -> None:
         self._connection = connection
         self._group = group
-        self._admin = self._new_admin()
-        self._admin_is_new = True
+        self._admin = KafkaAdmin(connection, seconds=_OFFSETS_SECONDS)
+        self._known: AdminClient | None = None
 
     def open(self, starts: Mapping[Partition, int]) -> "KafkaLogReader":
         return KafkaLogReader(self._connection, self._group, starts)
@@ -88,9 +91,16 @@ class KafkaLogReaders:
         self, group: str, partitions: Collection[Partition]
     ) -> Mapping[Partition, int]:
         asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*each) for each in partitions])
-        futures = self._admin.list_consumer_group_offsets([asked], request_timeout=_REQUEST_SECONDS)
+
+        def request(client: AdminClient) -> list[TopicPartition]:
+            futures = client.list_consumer_group_offsets(
+                [asked], request_timeout=self._admin.seconds
+            )
+            found: list[TopicPartition] = self._admin.answer(futures[group]).topic_partitions
+            return found
+
         try:
-            answer = futures[group].result().topic_partitions
+            answer = self._admin.ask(request)
         except KafkaException as error:
             raise BrokerUnavailable(f"positions of {group} are not known: {error}") from error
         return {
@@ -106,34 +116,32 @@ class KafkaLogReaders:
         deadline = time.monotonic() + _LEADER_SECONDS
         while True:
             try:
-                return self._ask(partitions, spec)
+                return self._admin.ask(lambda client: self._ask(client, partitions, spec))
             except KafkaException as error:
                 code = error.args[0].code()
                 if code in _EPOCH_UNKNOWN:
-                    self._admin = self._new_admin()
-                    self._admin_is_new = True
+                    self._admin.renew(self._admin.client)
                 if code not in _ASK_AGAIN or time.monotonic() > deadline:
                     raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
                 time.sleep(_LEADER_PAUSE_SECONDS)
 
-    def _new_admin(self) -> AdminClient:
-        return AdminClient(self._connection.client(), logger=LOGGER)
-
-    def _ask(self, partitions: Collection[Partition], spec: OffsetSpec) -> Mapping[Partition, int]:
+    def _ask(
+        self, client: AdminClient, partitions: Collection[Partition], spec: OffsetSpec
+    ) -> Mapping[Partition, int]:
         if not partitions:
             return {}
-        if self._admin_is_new:
+        if client is not self._known:
             # While a client is still getting to know its first broker, its question for the leader
             # may get lost, and is asked again three seconds later.
-            self._admin.list_topics(next(iter(partitions)).topic, timeout=_REQUEST_SECONDS)
-            self._admin_is_new = False
-        futures = self._admin.list_offsets(
+            client.list_topics(next(iter(partitions)).topic, timeout=self._admin.seconds)
+            self._known = client
+        futures = client.list_offsets(
             {TopicPartition(topic, number): spec for topic, number in partitions},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=_REQUEST_SECONDS,
+            request_timeout=self._admin.seconds,
         )
         return {
-            Partition(where.topic, where.partition): future.result().offset
+            Partition(where.topic, where.partition): self._admin.answer(future).offset
             for where, future in futures.items()
         }
 

@@ -5,19 +5,17 @@ from collections.abc import Collection, Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from bus.adapters.kafka.admin_call import again_after_transport
-from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.adapters.kafka.connection import KafkaConnection
+from bus.adapters.kafka.kafka_admin import KafkaAdmin
 from bus.errors import BrokerUnavailable
 from bus.ports import TopicSpec
-
-_ADMIN_SECONDS = 30.0
 
 
 class KafkaTopicAdmin:
     """See `bus.ports.TopicAdmin`; `replication` is the factor of the topics it creates."""
 
     def __init__(self, connection: KafkaConnection, *, replication: int = 1) -> None:
-        self._admin = AdminClient(connection.client(), logger=LOGGER)
+        self._admin = KafkaAdmin(connection)
         self._replication = replication
 
     def ensure(self, specs: Sequence[TopicSpec]) -> None:
@@ -33,23 +31,23 @@ class KafkaTopicAdmin:
         if not wanted:
             return
         try:
-            again_after_transport(lambda: self._create(wanted))
+            self._admin.ask(lambda client: self._create(client, wanted))
         except KafkaException as error:
             raise BrokerUnavailable(f"could not create topics: {error}") from error
 
-    def _create(self, wanted: list[NewTopic]) -> None:
-        futures = self._admin.create_topics(wanted, request_timeout=_ADMIN_SECONDS)
+    def _create(self, client: AdminClient, wanted: list[NewTopic]) -> None:
+        futures = client.create_topics(wanted, request_timeout=self._admin.seconds)
         for future in futures.values():
             try:
-                future.result()
+                self._admin.answer(future)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise
 
     def existing(self, prefix: str) -> Mapping[str, int]:
         try:
-            topics = again_after_transport(
-                lambda: self._admin.list_topics(timeout=_ADMIN_SECONDS).topics
+            topics = self._admin.ask(
+                lambda client: client.list_topics(timeout=self._admin.seconds).topics
             )
         except KafkaException as error:
             raise BrokerUnavailable(f"could not list topics: {error}") from error
@@ -61,15 +59,15 @@ class KafkaTopicAdmin:
         if not names:
             return
         try:
-            again_after_transport(lambda: self._delete(names))
+            self._admin.ask(lambda client: self._delete(client, names))
         except KafkaException as error:
             raise BrokerUnavailable(f"could not delete topics: {error}") from error
 
-    def _delete(self, names: Collection[str]) -> None:
-        futures = self._admin.delete_topics(list(names), request_timeout=_ADMIN_SECONDS)
+    def _delete(self, client: AdminClient, names: Collection[str]) -> None:
+        futures = client.delete_topics(list(names), request_timeout=self._admin.seconds)
         for future in futures.values():
             try:
-                future.result()
+                self._admin.answer(future)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise

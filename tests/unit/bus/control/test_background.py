@@ -101,7 +101,7 @@ class Control:
         return FillWatch(
             store=self.store,
             changes=self.plane.changes,
-            state=StateTable(self.plane.readers, self.plane.codec),
+            state=StateTable(self.plane.readers, self.plane.codec, self.plane.clock),
             readers=self.plane.readers,
             clock=self.plane.clock,
         )
@@ -188,6 +188,29 @@ def test_a_broker_that_is_away_is_waited_for(control: Control) -> None:
 
     wait_until(lambda: control.background.not_ready() is None, "it is ready")
     assert running(control) == THREADS
+
+
+def test_a_fill_watch_that_has_lost_its_broker_begins_anew(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ADR 0014: what it read with may have stopped for good."""
+    closed: list[FillWatch] = []
+
+    def lost(_: FillWatch) -> None:
+        if not closed:
+            raise BrokerUnavailable("the position is lost")
+
+    def close(watch: FillWatch) -> None:
+        closed.append(watch)
+
+    monkeypatch.setattr(FillWatch, "step", lost)
+    monkeypatch.setattr(FillWatch, "close", close)
+    control.background.start()
+
+    wait_until(lambda: bool(closed), "the reader is closed")
+    wait_until(lambda: control.background.not_ready() is None, "it is ready")
+
+    assert len(closed) == 1
 
 
 def test_a_database_that_is_away_is_waited_for(control: Control) -> None:

@@ -11,9 +11,9 @@ from bus.domain.router_state import Phase, RouterState, state_key
 from bus.errors import StoreUnavailable
 from bus.ports import Partition
 from bus.services.fill_watch import FillWatch
-from bus.services.state_table import StateTable
+from bus.services.state_table import SILENCE_SECONDS, StateTable
 from tests import builders
-from tests.stream_builders import ControlPlane
+from tests.stream_builders import ControlPlane, DeafReaders
 
 ENTRY = builders.entry(partitions=2)
 STATE = Partition(ROUTER_STATE_TOPIC, 0)
@@ -32,7 +32,7 @@ def watch_of(control: ControlPlane) -> FillWatch:
     return FillWatch(
         store=control.store,
         changes=control.changes,
-        state=StateTable(control.readers, control.codec),
+        state=StateTable(control.readers, control.codec, control.clock),
         readers=control.readers,
         clock=control.clock,
     )
@@ -234,7 +234,7 @@ def test_a_view_of_a_generation_that_is_over_is_not_filled_by_the_new_one(
 
 
 def test_the_state_table_keeps_the_newest_state_of_each_key(control: ControlPlane) -> None:
-    table = StateTable(control.readers, control.codec)
+    table = StateTable(control.readers, control.codec, control.clock)
     topic = control.incarnation_of().topic
     record(control, 0, topic, Phase.FILLING)
     record(control, 0, topic, Phase.LIVE)
@@ -252,7 +252,7 @@ def test_the_state_table_keeps_the_newest_state_of_each_key(control: ControlPlan
 
 
 def test_other_events_on_the_state_topic_are_passed_over(control: ControlPlane) -> None:
-    table = StateTable(control.readers, control.codec)
+    table = StateTable(control.readers, control.codec, control.clock)
     stray = control.codec.encode(builders.resource_policy())
     control.broker.append(STATE, b"os.src.x/0", stray)
 
@@ -260,3 +260,37 @@ def test_other_events_on_the_state_topic_are_passed_over(control: ControlPlane) 
 
     assert table.step()
     assert table.of(Partition("os.src.x", 0)) == {}
+
+
+def test_a_reader_that_has_gone_deaf_is_replaced(
+    control: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ADR 0014: else no view would ever be called filled again, and nobody would say so."""
+    readers = DeafReaders(control.broker)
+    table = StateTable(readers, control.codec, control.clock)
+    readers.deafen(monkeypatch)
+    topic = control.incarnation_of().topic
+    record(control, 0, topic, Phase.LIVE)
+    table.aim()
+
+    control.clock.sleep(SILENCE_SECONDS - 1)
+    behind = table.step()
+    patient = len(readers.opened)
+    control.clock.sleep(1)
+    table.step()
+
+    assert (behind, patient, len(readers.opened)) == (False, 1, 2)
+    assert table.step()
+    assert len(table.of(Partition(ENTRY.source_topic, 0))) == 1
+
+
+def test_a_reader_with_nothing_to_read_is_left_alone(control: ControlPlane) -> None:
+    readers = DeafReaders(control.broker)
+    table = StateTable(readers, control.codec, control.clock)
+
+    for _ in range(3):
+        control.clock.sleep(SILENCE_SECONDS)
+        table.aim()
+        assert table.step()
+
+    assert len(readers.opened) == 1

@@ -1,17 +1,9 @@
 """Unit tests of `bus.services.policy_follower`."""
 
-from collections.abc import Mapping
-
 import pytest
-from typing_extensions import override
 
 from bus.adapters.avro.codec import AvroEventCodec
-from bus.adapters.memory.broker import (
-    MemoryBroker,
-    MemoryLogReader,
-    MemoryLogReaders,
-    MemoryTransactionalWriter,
-)
+from bus.adapters.memory.broker import MemoryBroker, MemoryLogReaders, MemoryTransactionalWriter
 from bus.adapters.memory.clock import ManualClock
 from bus.domain.names import POLICY_TOPIC
 from bus.domain.policy import (
@@ -26,6 +18,7 @@ from bus.errors import ContractError
 from bus.ports import Partition
 from bus.services.policy_follower import SILENCE_SECONDS, PolicyFollower
 from tests import builders
+from tests.stream_builders import DeafReaders
 
 CODEC = AvroEventCodec()
 TOPIC = Partition(POLICY_TOPIC, 0)
@@ -244,23 +237,6 @@ def test_a_heartbeat_is_heard_and_changes_nothing(topic: PolicyTopic) -> None:
     assert heard == [0, 1]
     assert follower.policy is not None
     assert follower.policy.version == 1
-
-
-class DeafReaders(MemoryLogReaders):
-    """Readers of which the first hears nothing from some moment on, and says nothing of it."""
-
-    def __init__(self, broker: MemoryBroker) -> None:
-        super().__init__(broker)
-        self.opened: list[MemoryLogReader] = []
-
-    @override
-    def open(self, starts: Mapping[Partition, int]) -> MemoryLogReader:
-        self.opened.append(super().open(starts))
-        return self.opened[-1]
-
-    def deafen(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let the newest reader hear nothing more."""
-        monkeypatch.setattr(self.opened[-1], "read", lambda _most, _seconds: ())
 
 
 def test_a_reader_that_hears_nothing_of_the_relay_is_replaced(
