@@ -349,6 +349,27 @@ def test_a_member_that_comes_back_takes_its_partitions_back(logs: Logs, name: st
     second.close()
 
 
+@pytest.mark.parametrize("others_too", [True, False])
+def test_a_member_that_comes_back_with_other_topics_reads_these(
+    logs: Logs, name: str, *, others_too: bool
+) -> None:
+    """What was published or retired while a router was away for a moment; ADR 0002."""
+    one, two = logs.topic(), logs.topic()
+    first = logs.consumer(name, "0")
+    before = Listener(first)
+    first.follow([one], before)
+    wait_until(lambda: before.poll() or before.owned == {Partition(one, 0)}, "the first has one")
+
+    second = logs.consumer(name, "0")
+    after = Listener(second)
+    topics = [one, two] if others_too else [two]
+    second.follow(topics, after)
+    wanted = {Partition(topic, 0) for topic in topics}
+    wait_until(lambda: after.poll() or after.owned == wanted, "the second has its own")
+
+    second.close()
+
+
 def test_topics_can_be_followed_and_left_while_consuming(logs: Logs, name: str) -> None:
     one, two = logs.topic(), logs.topic()
     consumer = logs.consumer(name, "0")

@@ -14,6 +14,7 @@ from confluent_kafka import (
 
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.adapters.kafka.log_reader import UNREADABLE, first_readable
+from bus.adapters.kafka.static_member import leave_unless_it_follows
 from bus.errors import BrokerUnavailable
 from bus.ports import (
     Committed,
@@ -44,10 +45,13 @@ class KafkaGroupConsumer:
     def __init__(self, connection: KafkaConnection, *, group: str, instance: str) -> None:
         self._connection = connection
         self._group = group
+        self._instance = f"{group}.{instance}"
+        #: Whether this process has been given partitions, and not its former self.
+        self._joined = False
         self._consumer = Consumer(
             connection.client(
                 group_id=group,
-                group_instance_id=f"{group}.{instance}",
+                group_instance_id=self._instance,
                 partition_assignment_strategy="cooperative-sticky",
                 session_timeout_ms=10_000,
                 heartbeat_interval_ms=2_000,
@@ -70,6 +74,7 @@ class KafkaGroupConsumer:
 
     def follow(self, topics: Collection[str], listener: GroupListener) -> None:
         def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            self._joined = True
             # Nothing is read before the state of a partition is known, so it starts paused. It
             # needs a number to start at: for a logical offset librdkafka asks the broker, and an
             # answer that arrives after `start` moves the partition there, past unread records.
@@ -83,6 +88,10 @@ class KafkaGroupConsumer:
             listener.revoked([Partition(each.topic, each.partition) for each in partitions])
             consumer.incremental_unassign(partitions)
 
+        if topics and not self._joined:
+            leave_unless_it_follows(
+                self._connection, group=self._group, instance=self._instance, topics=topics
+            )
         try:
             if topics:
                 self._consumer.subscribe(

@@ -5,7 +5,6 @@ It has no public method either, so two private names of its admin client are use
 else; `tests/integration` holds them to what they do (docs/adr/0006).
 """
 
-import logging
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -14,16 +13,13 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest, DescribeClientQuotasRequest
 
-from bus.adapters.kafka.connection import SCRAM, KafkaConnection
+from bus.adapters.kafka.connection import KafkaConnection
+from bus.adapters.kafka.python_admin import python_admin
 from bus.errors import BrokerUnavailable
 
-_REQUEST_MILLISECONDS = 10_000
 _RATE = "consumer_byte_rate"
 #: DescribeClientQuotas: of every user that has quotas of its own.
 _ANY_SPECIFIED = 2
-
-#: It calls errors what is normal: the broker closes connections that idle. What matters is raised.
-logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 class ClientQuotas:
@@ -93,20 +89,8 @@ class ClientQuotas:
 
     def _send(self, request: Any) -> Any:  # noqa: ANN401 (the library has no types)
         if self._admin is None:
-            self._admin = self._connect()
+            self._admin = python_admin(self._connection, client="onesource-quotas")
         return self._admin._manager.run(self._admin._send_request_to_controller, request)  # noqa: SLF001
-
-    def _connect(self) -> KafkaAdminClient:
-        return KafkaAdminClient(
-            bootstrap_servers=self._connection.bootstrap,
-            client_id="onesource-quotas",
-            security_protocol=self._connection.protocol,
-            sasl_mechanism=SCRAM,
-            sasl_plain_username=self._connection.username,
-            sasl_plain_password=self._connection.password,
-            ssl_cafile=self._connection.ca_file,
-            request_timeout_ms=_REQUEST_MILLISECONDS,
-        )
 
     def _drop(self) -> None:
         if self._admin is not None:

@@ -41,6 +41,7 @@ def test_a_fenced_member_says_that_only_a_new_process_goes_on(
     topics: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "Consumer", FencedConsumer)
+    monkeypatch.setattr(module, "leave_unless_it_follows", lambda *_, **__: None)
     connection = KafkaConnection(bootstrap="none:1", username="u", password="p")
     consumer = KafkaGroupConsumer(connection, group="g", instance="0")
 
