@@ -244,6 +244,19 @@ def act_on_request(
 # --- grants ---------------------------------------------------------------------------------------
 
 
+@grant_group.command("list")
+def list_grants(
+    state: Annotated[str | None, typer.Option(help="ACTIVE, SUSPENDED, …")] = None,
+    resource: Annotated[str | None, typer.Option(help="Of one resource.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the grants that you may know of, ended ones too."""
+    with acting() as api:
+        columns = ("id", "resource", "consumer", "state", "valid_until")
+        found = api.get("/grants", state=state, resource=resource, limit=200)
+        show(found, as_json=as_json, columns=columns)
+
+
 @grant_group.command("show")
 def show_grant(grant: GrantId) -> None:
     """Show a grant."""

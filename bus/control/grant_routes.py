@@ -6,13 +6,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 
+from bus.control.case_pages import TextFilter, begin_after, only
 from bus.control.control_services import Services, as_json
 from bus.control.edge_route import EdgeRoute
 from bus.control.identity import ActingActor, needs
 from bus.control.models import MAX_NAME_CHARACTERS, Name, StrictModel
+from bus.control.pages import Paged
 from bus.control.request_routes import DecisionBody, Items
 from bus.domain.accounts import ApiScope
+from bus.domain.cases import CaseFilter
 from bus.domain.catalog import LiveGrant
+from bus.domain.grant import GrantState
 
 router = APIRouter(
     prefix="/v1/grants",
@@ -72,6 +76,25 @@ def dispatch_grant(body: DispatchBody, services: Services, by: ActingActor) -> R
         status_code=201,
         headers={"Cache-Control": "no-store"},
     )
+
+
+@router.get("")
+def list_grants(  # noqa: PLR0917 (query parameters)
+    services: Services,
+    by: ActingActor,
+    page: Paged,
+    state: GrantState | None = None,
+    resource: TextFilter = None,
+    consumer: TextFilter = None,
+) -> dict[str, Any]:
+    """Return the grants that the caller may know of, ended ones too, by id."""
+    found = services.grants.page(
+        by,
+        CaseFilter(states=only(state), resource=resource, consumer=consumer),
+        after=begin_after(page),
+        limit=page.fetch,
+    )
+    return page.page(found, key=lambda held: (held.grant.id,), item=_answer).model_dump()
 
 
 @router.get("/{grant}")

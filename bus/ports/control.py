@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from bus.domain.audit_record import AuditRecord
 from bus.domain.cases import CaseFilter, CaseKind, Held
+from bus.domain.catalog import LiveGrant
 from bus.domain.deadline import Deadline
 from bus.domain.entry import CatalogEntry
 from bus.domain.profile import Profile
@@ -35,6 +36,10 @@ class ControlTransaction(CatalogTransaction, DeadlineTransaction, Protocol):
 
     def replace_case(self, kind: CaseKind[T], value: T, version: int) -> Held[T]:
         """Replace a case that has `version`; raise `EditConflict` if it has another."""
+        ...
+
+    def grants(self, where: CaseFilter, *, after: str, limit: int) -> Sequence[LiveGrant]:
+        """Return up to `limit` grants with ids after `after`, in the order of their ids."""
         ...
 
     def record(self, record: AuditRecord) -> None:

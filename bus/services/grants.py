@@ -6,10 +6,11 @@ ended is cut off before the caller has the answer (design.md §10).
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bus.domain.avro_schema import source_schema
+from bus.domain.cases import CaseFilter
 from bus.domain.catalog import LiveGrant
 from bus.domain.class_change import CLASS_TIGHTENED
 from bus.domain.deadline import Deadline
@@ -24,7 +25,7 @@ from bus.errors import Forbidden, NotFound, Refused, StateConflict
 from bus.services.asking import active_organisation, scope_of
 from bus.services.desk import SCHEDULER, Act, Desk
 from bus.services.ids import new_id
-from bus.services.visibility import may_see
+from bus.services.visibility import may_see, seen_as_party
 from bus.views.row_filter import FilterCompiler, filter_types
 from bus.views.schema_tree import parse_schema
 
@@ -350,6 +351,13 @@ class Grants:
         with self._desk.look(actor) as act:
             held, _ = self._seen(act, grant)
             return held
+
+    def page(
+        self, actor: Actor, where: CaseFilter, *, after: str, limit: int
+    ) -> Sequence[LiveGrant]:
+        """Return grants that the actor may know of, in the order of their ids."""
+        with self._desk.look(actor) as act:
+            return act.transaction.grants(seen_as_party(actor, where), after=after, limit=limit)
 
     def _seen(self, act: Act, grant: str) -> tuple[LiveGrant, CatalogEntry]:
         """Return a grant that the actor may know of, with its entry, in force or retired."""

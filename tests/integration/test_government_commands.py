@@ -93,6 +93,7 @@ def test_a_department_catalogues_and_another_asks(platform: LivePlatform, tmp_pa
     )
     assert asked["state"] == "GRANTED_DIRECT"
     assert asked["id"] in asker.run("request", "list", "--json")
+    assert asked["grant"] in office.run("grant", "list", "--resource", "cli-register", "--json")
     revoked = office.json("grant", "revoke", asked["grant"], "--reason", "over")
     assert revoked["state"] == "REVOKED"
 

@@ -62,7 +62,7 @@ class PostgresCatalogTransaction:
             LiveEntry(entry=from_document(CatalogEntry, content), version=version, retired=retired)
             for version, retired, content in self._rows(_CATALOG, "entries", resources=asked)
         ]
-        grants = [_grant(row) for row in self._rows(_CATALOG, "grants", resources=asked)]
+        grants = [live_grant(row) for row in self._rows(_CATALOG, "grants", resources=asked)]
         return LiveCatalog(
             organisations={each.code: each for each in organisations},
             entries={each.entry.resource: each for each in entries},
@@ -71,7 +71,7 @@ class PostgresCatalogTransaction:
 
     def grant(self, grant: str) -> LiveGrant | None:
         rows = self._rows(_CATALOG, "grant", id=grant)
-        return _grant(rows[0]) if rows else None
+        return live_grant(rows[0]) if rows else None
 
     def grant_version(self, grant: str, version: int) -> Grant | None:
         rows = self._rows(_CATALOG, "grant_version", id=grant, version=version)
@@ -283,7 +283,8 @@ class PostgresCatalogTransaction:
         self._connection.execute(statements(file)[statement], parameters)
 
 
-def _grant(row: Sequence[Any]) -> LiveGrant:
+def live_grant(row: Sequence[Any]) -> LiveGrant:
+    """Return the grant of a row: its version, its state, its content."""
     version, state, content = row
     return LiveGrant(grant=from_document(Grant, content), version=version, state=GrantState(state))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -10,13 +10,14 @@ from psycopg.rows import TupleRow
 from bus.adapters.postgres import search
 from bus.adapters.postgres.audit_log import PostgresAuditLog
 from bus.adapters.postgres.calendar_amendments import PostgresCalendarAmendments
-from bus.adapters.postgres.catalog_store import PostgresCatalogTransaction
+from bus.adapters.postgres.catalog_store import PostgresCatalogTransaction, live_grant
 from bus.adapters.postgres.deadlines import PostgresDeadlines
 from bus.adapters.postgres.documents import from_document, to_document
 from bus.adapters.postgres.pool import Postgres
 from bus.adapters.postgres.statements import statements
 from bus.domain.audit_record import AuditRecord
 from bus.domain.cases import CaseFilter, CaseKind, Held
+from bus.domain.catalog import LiveGrant
 from bus.domain.deadline import Deadline
 from bus.domain.entry import CatalogEntry
 from bus.domain.working_days import WorkingCalendar
@@ -78,19 +79,13 @@ class PostgresControlTransaction(PostgresCatalogTransaction):
         self, kind: CaseKind[T], where: CaseFilter, *, after: str = "", limit: int = 1000
     ) -> Sequence[Held[T]]:
         rows = self._rows(
-            _CASES,
-            "cases",
-            kind=kind.name,
-            after=after,
-            limit=limit,
-            jurisdiction=where.jurisdiction,
-            states=None if where.states is None else sorted(where.states),
-            resource=where.resource,
-            provider=where.provider,
-            consumer=where.consumer,
-            party=where.party,
+            _CASES, "cases", kind=kind.name, after=after, limit=limit, **_filter(where)
         )
         return [_held(kind, row) for row in rows]
+
+    def grants(self, where: CaseFilter, *, after: str, limit: int) -> Sequence[LiveGrant]:
+        rows = self._rows(_CASES, "grants", after=after, limit=limit, **_filter(where))
+        return [live_grant(row) for row in rows]
 
     def add_case(self, kind: CaseKind[T], value: T) -> Held[T]:
         index = kind.index(value)
@@ -171,6 +166,17 @@ def _columns(kind: CaseKind[T], value: T) -> dict[str, object]:
         "provider": index.provider,
         "consumer": index.consumer,
         "content": to_document(value),
+    }
+
+
+def _filter(where: CaseFilter) -> dict[str, Any]:
+    return {
+        "jurisdiction": where.jurisdiction,
+        "states": None if where.states is None else sorted(where.states),
+        "resource": where.resource,
+        "provider": where.provider,
+        "consumer": where.consumer,
+        "party": where.party,
     }
 
 

@@ -17,6 +17,24 @@ SELECT version, content
  ORDER BY id
  LIMIT %(limit)s;
 
+-- name: grants
+-- Grants by what they are looked for, whatever their state; a retired resource has them, too.
+SELECT g.version, g.state, v.content
+  FROM onesource.share_grant g
+  JOIN onesource.grant_version v ON v.grant_id = g.id AND v.version = g.version
+  JOIN onesource.resource r ON r.code = g.resource
+  JOIN onesource.entry_version e ON e.resource = r.code AND e.version = r.version
+ WHERE g.id > %(after)s
+   AND (%(jurisdiction)s::text IS NULL OR e.content ->> 'jurisdiction' = %(jurisdiction)s)
+   AND (%(states)s::text[] IS NULL OR g.state = ANY (%(states)s))
+   AND (%(resource)s::text IS NULL OR g.resource = %(resource)s)
+   AND (%(provider)s::text IS NULL OR e.content ->> 'provider' = %(provider)s)
+   AND (%(consumer)s::text IS NULL OR g.consumer = %(consumer)s)
+   AND (%(party)s::text IS NULL
+        OR g.consumer = %(party)s OR e.content ->> 'provider' = %(party)s)
+ ORDER BY g.id
+ LIMIT %(limit)s;
+
 -- name: add_case
 -- Add a case.
 INSERT INTO onesource.control_case
