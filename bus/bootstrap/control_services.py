@@ -70,7 +70,7 @@ def control_plane(
         clock=clock,
     )
     services = ControlServices(
-        registration=Registration(desk, enforcement),
+        registration=Registration(desk, enforcement, compile_filter=compile_filter),
         entries=Entries(
             desk,
             incompatibilities=incompatibilities,

@@ -88,6 +88,12 @@ class PledgeBody(StrictModel):
     signed_by: Name
 
 
+class AccessLapseBody(StrictModel):
+    """Why an organisation's access is taken back."""
+
+    reason: str = ""
+
+
 class AccessDecisionBody(StrictModel):
     """The decision about an application for access."""
 
@@ -206,3 +212,13 @@ def decide_access(
     """Decide an application for access."""
     held = services.registration.decide_access(by, code, approved=body.approved, reason=body.reason)
     return {"access": as_json(held.value)}
+
+
+@router.post("/organisations/{code}/access/lapse")
+def lapse_access(
+    code: Code, body: AccessLapseBody, services: Services, by: ActingActor
+) -> dict[str, Any]:
+    """Take access back; when the answer is there, nothing more is read by the organisation."""
+    return {
+        "access": as_json(services.registration.lapse_access(by, code, reason=body.reason).value)
+    }

@@ -41,6 +41,7 @@ from bus.domain.profile_terms import (
     Redistribution,
     RefusalGrounds,
     RefusalReason,
+    Registrar,
     UnconditionalAccess,
     UpdateTrigger,
     VerificationRoute,
@@ -317,6 +318,11 @@ class Profile:
     def catalog_update_triggers(self) -> frozenset[UpdateTrigger]:
         """What opens an update task; without a deadline there are tasks of no due date (R-025)."""
         return frozenset(map(UpdateTrigger, self._texts("catalog.update_triggers")))
+
+    @property
+    def catalog_trigger_registrars(self) -> frozenset[Registrar]:
+        """Who may register what opens such a task (R-025)."""
+        return frozenset(map(Registrar, self._texts("catalog.trigger_registrars")))
 
     @property
     def catalog_excludes_upper_base(self) -> bool:

@@ -114,6 +114,13 @@ class UpdateTrigger(StrEnum):
     BUSINESS_DEMAND_CHANGE = "business_demand_change"
 
 
+class Registrar(StrEnum):
+    """Who may register what obliges an organisation to update its entries (R-025)."""
+
+    AUTHORITY = "authority"
+    OWN_ORGANISATION = "own_organisation"
+
+
 class NotSharedRequest(StrEnum):
     """What a request for a not-shared resource opens (R-091)."""
 

@@ -28,6 +28,7 @@ from bus.domain.entry_rules import entry_rules
 from bus.domain.grant import GrantState
 from bus.domain.identity import Actor, Role
 from bus.domain.names import value_subject
+from bus.domain.profile_terms import Registrar
 from bus.domain.share import ShareClass
 from bus.domain.submission import EntryRules, UpdateCause, is_classified, submission_faults
 from bus.domain.working_days import DueDate, due_date, end_of_day, local_day
@@ -320,10 +321,7 @@ class Entries:
     def _tighten(self, act: Act, grant: str, step: GrantStep) -> None:
         held = grant_steps.grant_of(act, grant)
         if step.action is GrantAction.SUSPEND:
-            changed = replace(held.grant, suspended_because=CLASS_TIGHTENED)
-            grant_steps.save(
-                act, changed, held.version + 1, GrantState.SUSPENDED, "grant.suspended"
-            )
+            grant_steps.suspend(act, held, CLASS_TIGHTENED)
         else:
             changed = replace(held.grant, treatments=step.treatments)
             grant_steps.save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.amended")
@@ -351,9 +349,15 @@ class Entries:
         """Register a change of law, functions or holdings; its clock starts (R-025, R-026)."""
         with self._desk.act(actor, "catalog.update_due", SUBJECT, resource) as act:
             held = act.get(ENTRY, resource)
-            if actor.organisation != held.value.owner:
+            profile = act.profile(held.value.jurisdiction)
+            own = actor.organisation == held.value.owner and Role.DEPARTMENT in actor.roles
+            if own and Registrar.OWN_ORGANISATION in profile.catalog_trigger_registrars:
+                act.for_organisation(held.value.owner, part="provider")
+            elif Registrar.AUTHORITY in profile.catalog_trigger_registrars:
                 act.as_role(Role.AUTHORITY, jurisdiction=held.value.jurisdiction)
-            rules = entry_rules(act.profile(held.value.jurisdiction))
+            else:
+                raise Forbidden(f"profile {profile.name} lets only the organisation register it")
+            rules = entry_rules(profile)
             due = _update_due(act, effective, rules)
             task = UpdateTask(
                 id=new_id("t", act.now),
@@ -438,10 +442,7 @@ class Entries:
             held = act.replace(ENTRY, held, entry_life.suspend(held.value, reason=reason, by=actor))
             for live in act.transaction.live([resource]).grants.values():
                 if live.state is GrantState.ACTIVE:
-                    changed = replace(live.grant, suspended_because=f"entry: {reason}")
-                    grant_steps.save(
-                        act, changed, live.version + 1, GrantState.SUSPENDED, "grant.suspended"
-                    )
+                    grant_steps.suspend(act, live, f"entry: {reason}")
         return held
 
     def resume(self, actor: Actor, resource: str) -> Held[EntryCase]:
@@ -451,10 +452,7 @@ class Entries:
             held = act.replace(ENTRY, held, entry_life.resume(held.value, by=actor))
             for live in act.transaction.live([resource]).grants.values():
                 if live.grant.suspended_because.startswith("entry:"):
-                    changed = replace(live.grant, suspended_because="")
-                    grant_steps.save(
-                        act, changed, live.version + 1, GrantState.ACTIVE, "grant.resumed"
-                    )
+                    grant_steps.resume(act, live, self._compile_filter)
         return held
 
     def retire(self, actor: Actor, resource: str, *, cause: RetireCause) -> Held[EntryCase]:

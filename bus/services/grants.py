@@ -179,6 +179,27 @@ def end(act: Act, held: LiveGrant, state: GrantState, action: str) -> None:
     )
 
 
+def suspend(act: Act, held: LiveGrant, because: str) -> None:
+    """Suspend a grant; `because` begins with what resumes it."""
+    changed = replace(held.grant, suspended_because=because)
+    save(act, changed, held.version + 1, GrantState.SUSPENDED, "grant.suspended")
+
+
+def resume(act: Act, held: LiveGrant, compile_filter: FilterCompiler) -> None:
+    """
+    Resume a grant whose reason to be suspended is gone.
+
+    If the entry forbids by now what it contains, it stays suspended, as after a tightened class.
+    """
+    changed = replace(held.grant, suspended_because="")
+    try:
+        check(act, changed, entry_of(act, changed.resource), compile_filter)
+    except Refused:
+        suspend(act, held, CLASS_TIGHTENED)
+    else:
+        save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.resumed")
+
+
 class Grants:
     """What may be done to grants by themselves."""
 
@@ -192,10 +213,8 @@ class Grants:
             held = self._mine(act, grant, Role.AUTHORITY, Role.SECURITY)
             _require(held, GrantState.ACTIVE)
             _reason(reason)
-            changed = replace(held.grant, suspended_because=f"{act.role}: {reason}")
             act.details["reason"] = reason
-            version = held.version + 1
-            save(act, changed, version, GrantState.SUSPENDED, "grant.suspended")
+            suspend(act, held, f"{act.role}: {reason}")
         return self.get(actor, grant)
 
     def resume(self, actor: Actor, grant: str) -> LiveGrant:

@@ -5,26 +5,36 @@ from dataclasses import replace
 from bus.domain import onboarding as access
 from bus.domain.accounts import PLATFORM
 from bus.domain.cases import CaseFilter, Held
+from bus.domain.catalog import LiveGrant
 from bus.domain.contacts import Contact, ContactKind, Contacts, appoint, require_contacts
+from bus.domain.grant import GrantState
 from bus.domain.identity import Actor, Role
 from bus.domain.jurisdiction import Jurisdiction
 from bus.domain.names import is_code, provider_principal
-from bus.domain.onboarding import Onboarding, Pledge
+from bus.domain.onboarding import Onboarding, OnboardingState, Pledge
 from bus.domain.organisation import Organisation, Zone
 from bus.domain.principal import PrincipalKind
 from bus.errors import Forbidden, NotFound, Refused
+from bus.services import grants as grant_steps
 from bus.services.desk import Act, Desk
 from bus.services.enforcement import Enforcement
 from bus.services.kinds import CONTACTS, JURISDICTION, ONBOARDING
+from bus.views.row_filter import FilterCompiler
 
 _ORGANISATION = "organisation"
+_PAGE = 1000
+#: How the reason begins of grants that are suspended with their consumer's access.
+_LAPSED = "onboarding:"
 
 
 class Registration:
     """Who there is, and under which rules."""
 
-    def __init__(self, desk: Desk, enforcement: Enforcement) -> None:
+    def __init__(
+        self, desk: Desk, enforcement: Enforcement, *, compile_filter: FilterCompiler
+    ) -> None:
         self._desk = desk
+        self._compile_filter = compile_filter
         self._enforcement = enforcement
 
     # --- jurisdictions ----------------------------------------------------------------------------
@@ -155,9 +165,7 @@ class Registration:
         """Approve or reject the application, as the body that the profile names."""
         with self._desk.act(actor, "org.access_decided", _ORGANISATION, organisation) as act:
             found = _organisation(act, organisation)
-            rule = act.profile(found.jurisdiction).onboarding
-            approver = Role(rule.approved_by) if rule.approved_by else Role.AUTHORITY
-            act.as_role(approver, jurisdiction=found.jurisdiction)
+            approver = _approver(act, found)
             held = act.get(ONBOARDING, organisation)
             decided = (
                 access.approve(held.value, by=actor, at=act.now, approver=approver)
@@ -169,6 +177,29 @@ class Registration:
             held = act.replace(ONBOARDING, held, decided)
             act.details["state"] = str(decided.state)
             act.tell(organisation, f"ACCESS_{decided.state}", _ORGANISATION, organisation, reason)
+            if decided.state is OnboardingState.ACTIVE:
+                for grant in _grants(act, organisation, GrantState.SUSPENDED):
+                    if grant.grant.suspended_because.startswith(_LAPSED):
+                        grant_steps.resume(act, grant, self._compile_filter)
+        return held
+
+    def lapse_access(self, actor: Actor, organisation: str, *, reason: str) -> Held[Onboarding]:
+        """
+        Take an organisation's access back, as the body that gave it; nothing is delivered any more.
+
+        The grants are suspended, and resumed when a new application is approved (§6.3).
+        """
+        with self._desk.act(actor, "org.access_lapsed", _ORGANISATION, organisation) as act:
+            approver = _approver(act, _organisation(act, organisation))
+            held = act.get(ONBOARDING, organisation)
+            lapsed = access.lapse(
+                held.value, reason=reason, by=actor, at=act.now, approver=approver
+            )
+            held = act.replace(ONBOARDING, held, lapsed)
+            act.details["reason"] = reason
+            for grant in _grants(act, organisation, GrantState.ACTIVE):
+                grant_steps.suspend(act, grant, f"{_LAPSED} {reason}")
+            act.tell(organisation, f"ACCESS_{lapsed.state}", _ORGANISATION, organisation, reason)
         return held
 
     def access(self, actor: Actor, organisation: str) -> Onboarding:
@@ -177,6 +208,23 @@ class Registration:
             _organisation(act, organisation)
             held = act.transaction.case(ONBOARDING, organisation)
             return Onboarding(organisation=organisation) if held is None else held.value
+
+
+def _approver(act: Act, organisation: Organisation) -> Role:
+    """Return in which role the actor decides about an organisation's access; R-004."""
+    rule = act.profile(organisation.jurisdiction).onboarding
+    approver = Role(rule.approved_by) if rule.approved_by else Role.AUTHORITY
+    return act.as_role(approver, jurisdiction=organisation.jurisdiction)
+
+
+def _grants(act: Act, consumer: str, state: GrantState) -> list[LiveGrant]:
+    where = CaseFilter(consumer=consumer, states=frozenset({str(state)}))
+    found: list[LiveGrant] = []
+    after = ""
+    while page := act.transaction.grants(where, after=after, limit=_PAGE):
+        found += page
+        after = page[-1].grant.id
+    return found
 
 
 def _administrator(act: Act) -> None:

@@ -119,6 +119,46 @@ def test_access_is_applied_for_and_pledged_before_anything_comes(
     inbox.close()
 
 
+def test_access_that_is_taken_back_suspends_what_was_granted(
+    state: Government, province: Province
+) -> None:
+    """R-004, §6.3: onboarding lapsed; a new application, once it is approved, goes on."""
+    listed = entry("hi-list-2", "hi-human-resources", {"office_no": "all"}, {"all": UNCONDITIONAL})
+    state.publish(province.resources, "hi-soc", listed, record(listed, "o1"))
+    relief = province.newcomer("hi-relief-5")
+    wish = {
+        "resource": "hi-list-2",
+        "purpose": "WORK_REFERENCE",
+        "duty": "poverty relief",
+        "form": FORM,
+    }
+    answer = relief.post("/requests", wish).ok()
+    grant = f"/grants/{answer['grant']}"
+    inbox = state.subscriber(answer)
+    inbox.wait("o1")
+    other = state.subscriber(province.newcomer("hi-relief-6").post("/requests", wish).ok())
+    lapse = "/organisations/hi-relief-5/access/lapse"
+
+    assert relief.post(lapse, {"reason": "x"}).code == "FORBIDDEN_ROLE"
+    assert province.authority.post(lapse, {"reason": " "}).code == "REASON_REQUIRED"
+    province.authority.post(lapse, {"reason": "the pledge was broken"}).ok()
+
+    assert relief.get(grant).ok()["state"] == "SUSPENDED"
+    assert relief.post("/requests", wish).code == "ONBOARDING_REQUIRED"
+    assert province.authority.post(lapse, {"reason": "again"}).code == "STATE_CONFLICT"
+    assert relief.told("ACCESS_LAPSED")
+    with state.publisher("hi-list-2", "hi-human-resources") as publisher:
+        publisher.upsert(record(listed, "o2"))
+    other.wait("o2")
+    other.close()
+    assert set(inbox.rows()) == {"o1"}
+
+    province.let_in(relief, "hi-relief-5")
+    assert relief.get(grant).ok()["state"] == "ACTIVE"
+    inbox.wait("o2")
+    inbox.close()
+
+
 def test_a_denied_consent_and_an_unsigned_agreement_hold_the_data_back(
     state: Government, province: Province
 ) -> None:

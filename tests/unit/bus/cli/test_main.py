@@ -61,7 +61,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         *("entry draft", "entry list", "entry show", "entry submit", "entry bind", "entry act"),
         *("request submit", "request list", "request show", "request approve", "request refuse"),
         *("request activate", "request act"),
-        *("grant show", "grant suspend", "grant resume", "grant revoke"),
+        *("grant list", "grant show", "grant suspend", "grant resume", "grant revoke"),
         *("publish file", "publish record", "tail", "sink postgres"),
         *("verify", "dlq list", "dlq show", "dlq redrive"),
         *("account list", "account create", "account password", "account token"),

@@ -30,6 +30,7 @@ from bus.domain.profile_terms import (
     Redistribution,
     RefusalGrounds,
     RefusalReason,
+    Registrar,
     UnconditionalAccess,
     UpdateTrigger,
     VerificationRoute,
@@ -264,6 +265,7 @@ def test_the_catalog() -> None:
         *(usual | {trigger.HOLDINGS_CHANGE}, usual, {trigger.BUSINESS_DEMAND_CHANGE}),
         *(usual, usual),
     ]
+    assert five("catalog_trigger_registrars") == [set(Registrar)] * 5
     assert five("catalog_filing_required") == [False, False, False, False, True]
     assert five("catalog_approver") == [None, None, None, "steering", None]
     assert five("catalog_composer") == ["office", "authority", "authority", "office", "authority"]
