@@ -11,13 +11,14 @@ from pathlib import Path
 from bench.records import EVERY_ONE, ITEMS, KEPT, ONE_IN_TEN, Encoded
 from bus.adapters.control_http.client import ControlClient
 from bus.adapters.embedded.state_folder import StateFolder
-from bus.adapters.embedded.supervisor import Supervisor
+from bus.adapters.embedded.supervisor import Part, Supervisor
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.postgres.provision import create_database
 from bus.bootstrap.accounts import Account, account
 from bus.bootstrap.catalog import catalog
 from bus.bootstrap.connections import control_url
 from bus.bootstrap.embedded_platform import EmbeddedPlatform
+from bus.cli.demo.observation import Scrape
 from bus.cli.platform import start_with_progress
 from bus.domain.access import OPERATOR
 from bus.domain.catalog import Catalog
@@ -52,6 +53,7 @@ class Stage:
             self._folder, supervisor=self._supervisor, on_step=lambda _: None
         )
         self._accounts: dict[str, Account] = {}
+        self._router: Part | None = None
 
     def start(self) -> None:
         """Start everything, and wait until all views are kept."""
@@ -75,7 +77,21 @@ class Stage:
 
     def stop_router(self) -> None:
         """End the router process, so that one in this process can take its place."""
+        self._router = self._supervisor.part("router")
         self._supervisor.stop("router")
+
+    def start_router(self) -> float:
+        """Start the router process that was stopped; return the seconds until it is ready."""
+        if self._router is None:
+            raise RuntimeError("the router was not stopped")
+        started = time.monotonic()
+        self._supervisor.start(self._router)
+        return time.monotonic() - started
+
+    def running_partitions(self) -> int:
+        """Return how many partitions the router process routes, as it exports it."""
+        states = Scrape(self._platform.ports["router"]).samples("onesource_router_partitions")
+        return int(states.get((("state", "running"),), 0))
 
     def restart_control(self) -> float:
         """Stop and start the control process; return the seconds until it is ready."""
