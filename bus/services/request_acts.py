@@ -140,6 +140,11 @@ def give(act: Act, request: ShareRequest, compile_filter: FilterCompiler) -> Non
     """Put the grant of a request in force, in the place of one that a tightened class suspended."""
     if request.decision is None or request.grant is None:
         raise LookupError(f"request {request.id} has no decision")
+    if rules_of(act, request).onboarding and not act.onboarded(request.consumer):
+        # Its access may have lapsed since it asked (R-004).
+        raise Refused(
+            f"{request.consumer} has no access to the platform", code="ONBOARDING_REQUIRED"
+        )
     entry = grant_steps.entry_of(act, request.ask.resource)
     grant = grant_steps.of_decision(request.grant, request, request.decision, entry)
     grant_steps.check(act, grant, entry, compile_filter)

@@ -136,6 +136,11 @@ def test_access_that_is_taken_back_suspends_what_was_granted(
     grant = f"/grants/{answer['grant']}"
     inbox = state.subscriber(answer)
     inbox.wait("o1")
+    pending = province.ask(relief, **FORM).ok()["id"]
+    today = state.clock.now().date().isoformat()
+    decision = {**DECISION, "valid_from": today}
+    province.resources.post(f"/requests/{pending}/approve", decision).ok()
+    activate = f"/requests/{pending}/activate"
     other = state.subscriber(province.newcomer("hi-relief-6").post("/requests", wish).ok())
     lapse = "/organisations/hi-relief-5/access/lapse"
 
@@ -146,6 +151,7 @@ def test_access_that_is_taken_back_suspends_what_was_granted(
     assert relief.get(grant).ok()["state"] == "SUSPENDED"
     assert relief.post("/requests", wish).code == "ONBOARDING_REQUIRED"
     assert province.authority.post(lapse, {"reason": "again"}).code == "STATE_CONFLICT"
+    assert province.operator.post(activate).code == "ONBOARDING_REQUIRED"
     assert relief.told("ACCESS_LAPSED")
     with state.publisher("hi-list-2", "hi-human-resources") as publisher:
         publisher.upsert(record(listed, "o2"))
@@ -155,6 +161,7 @@ def test_access_that_is_taken_back_suspends_what_was_granted(
 
     province.let_in(relief, "hi-relief-5")
     assert relief.get(grant).ok()["state"] == "ACTIVE"
+    province.operator.post(activate).ok()
     inbox.wait("o2")
     inbox.close()
 
