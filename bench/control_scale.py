@@ -1,11 +1,10 @@
 """
 What a decision, a start and a policy version cost in a large catalog.
 
-Ten thousand entries, a thousand organisations and fifty thousand grants are put into the store as
-they would stand after years; every fourth view has a row filter. Kafka has the source topics of the
-first five thousand entries, and the view topics of the filtered views among them: with all of them
-the client library crashes (docs/adr/0002). Then single decisions go through the HTTP API, on a
-resource of their own.
+Ten thousand entries, all that a bus takes, a thousand organisations and fifty thousand grants are
+put into the store as they would stand after years; every fourth view has a row filter. Kafka has
+the source topics of all entries and the view topics of the filtered views. Single decisions go
+through the HTTP API, on a resource of their own, published while there was room for it.
 """
 
 import itertools
@@ -40,12 +39,12 @@ from bus.domain.names import (
 )
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
 from bus.domain.subscription import Incarnation, Subscription
+from bus.domain.topics import MAX_RESOURCES
 from bus.ports import TopicSpec
 from bus.router.plans import Plans
 from bus.services.policy_follower import PolicyFollower
 from producers import Publication, Publisher
 
-ENTRIES = 10_000
 ORGANISATIONS = 1_000
 GRANTS = 50_000
 DECISIONS = 100
@@ -55,8 +54,6 @@ _PROVIDER, _CONSUMER, _AUTHORITY, _OPERATOR = "scl-prov", "scl-cons", "scl-auth"
 _ROWS = "tier >= 0"
 #: One view in so many has a row filter.
 _FILTERED = 4
-#: How many entries have topics.
-_WITH_TOPICS = 5_000
 _WAIT_SECONDS = 300.0
 _STARTS = 3
 #: The resources that one router may have the partitions of.
@@ -66,12 +63,13 @@ _CODEC = AvroEventCodec()
 
 def measure(options: Options, stage: Stage) -> list[Latency]:
     """Load the catalog, then start, follow and decide."""
+    partitions = stage.running_partitions()
     stage.stop_router()
     empty = _repeat("control, start to ready, small catalog", stage.restart_control, options)
     dsn = postgres_settings(stage.settings).dsn.get_secret_value()
     started = time.monotonic()
     with psycopg.connect(dsn) as connection:
-        _load(connection, options)
+        entries = _load(connection, options)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("ANALYZE")
         options.say(f"loaded in {time.monotonic() - started:.0f} s; the relay publishes")
@@ -80,7 +78,7 @@ def measure(options: Options, stage: Stage) -> list[Latency]:
         empty,
         _repeat("control, start to ready", stage.restart_control, options),
         *_follow(stage, options),
-        *_start_router(stage, options),
+        *_start_router(stage, options, entries, partitions + len(entries)),
     ]
     return found + _decide(stage, options)
 
@@ -94,15 +92,15 @@ def _repeat(name: str, start: Callable[[], float], options: Options) -> Latency:
 # --- loading --------------------------------------------------------------------------------------
 
 
-def _load(connection: psycopg.Connection, options: Options) -> None:
+def _load(connection: psycopg.Connection, options: Options) -> list[CatalogEntry]:
+    """Fill the catalog up, but for the one resource that is published later; return its entries."""
     transaction = PostgresCatalogTransaction(connection)
     connection.execute(statements("catalog")["lock"])
+    catalog = [_entry(number) for number in range(MAX_RESOURCES - len(transaction.sources()) - 1)]
     for number in range(ORGANISATIONS):
         transaction.save_organisation(organisation(f"scale-{number}"))
-    each_has = GRANTS // ENTRIES
-    for start in range(0, ENTRIES, _AT_ONCE):
-        numbers = range(start, start + _AT_ONCE)
-        entries = [_entry(number) for number in numbers]
+    for start in range(0, len(catalog), _AT_ONCE):
+        entries = catalog[start : start + _AT_ONCE]
         topics: list[str] = []
         policy: dict[str, bytes | None] = {}
         for entry in entries:
@@ -111,13 +109,15 @@ def _load(connection: psycopg.Connection, options: Options) -> None:
             policy[resource.object_id] = _CODEC.encode(resource)
             policy[view.object_id] = _CODEC.encode(view)
         with connection.pipeline():
-            for entry, topic, number in zip(entries, topics, numbers, strict=True):
-                for index in range(each_has):
-                    _save_grant(transaction, entry, topic, number * each_has + index)
+            for number, (entry, topic) in enumerate(zip(entries, topics, strict=True), start):
+                first, last = (GRANTS * each // len(catalog) for each in (number, number + 1))
+                for grant in range(first, last):
+                    _save_grant(transaction, entry, topic, grant)
         with connection.pipeline():
             transaction.publish_policy(policy)
-        if not (start + _AT_ONCE) % (ENTRIES // 4):
-            options.say(f"{start + _AT_ONCE:,} of {ENTRIES:,} entries loaded")
+        if not start % (5 * _AT_ONCE):
+            options.say(f"{start + len(entries):,} of {len(catalog):,} entries loaded")
+    return catalog
 
 
 def _rows(entry: CatalogEntry) -> str | None:
@@ -232,10 +232,12 @@ def _follow(stage: Stage, options: Options) -> list[Latency]:
     ]
 
 
-def _start_router(stage: Stage, options: Options) -> list[Latency]:
+def _start_router(
+    stage: Stage, options: Options, entries: list[CatalogEntry], partitions: int
+) -> list[Latency]:
     """Start the router process with topics for all entries, and let it take its partitions on."""
     started = time.monotonic()
-    _make_topics(stage, options)
+    _make_topics(stage, options, entries)
     options.say(f"topics made in {time.monotonic() - started:.0f} s")
     ready: list[float] = []
     running: list[float] = []
@@ -243,7 +245,7 @@ def _start_router(stage: Stage, options: Options) -> list[Latency]:
         started = time.monotonic()
         ready.append(stage.start_router() * 1000)
         options.say(f"router ready after {ready[-1] / 1000:.1f} s")
-        while stage.running_partitions() < _WITH_TOPICS:
+        while stage.running_partitions() < partitions:
             if time.monotonic() - started > _WAIT_SECONDS:
                 raise TimeoutError("the router has not taken all partitions on")
             time.sleep(0.1)
@@ -252,13 +254,12 @@ def _start_router(stage: Stage, options: Options) -> list[Latency]:
         stage.stop_router()
     return [
         Latency("control-scale", "router, start to ready", tuple(ready)),
-        Latency("control-scale", f"router, start to {_WITH_TOPICS:,} partitions", tuple(running)),
+        Latency("control-scale", f"router, start to {partitions:,} partitions", tuple(running)),
     ]
 
 
-def _make_topics(stage: Stage, options: Options) -> None:
+def _make_topics(stage: Stage, options: Options, entries: list[CatalogEntry]) -> None:
     topics = KafkaTopicAdmin(kafka_connection(stage.settings, CONTROL))
-    entries = [_entry(number) for number in range(_WITH_TOPICS)]
     names = [entry.source_topic for entry in entries]
     dsn = postgres_settings(stage.settings).dsn.get_secret_value()
     with psycopg.connect(dsn) as connection:
@@ -276,7 +277,10 @@ def _make_topics(stage: Stage, options: Options) -> None:
         if not start % (10 * _AT_ONCE):
             options.say(f"{start:,} of {len(names):,} topics")
     # The controller confirms them before the broker has made their logs.
+    deadline = time.monotonic() + _WAIT_SECONDS
     while len(topics.existing("os.")) < len(names):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the broker has not made all topics")
         time.sleep(1)
 
 

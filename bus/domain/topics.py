@@ -13,6 +13,9 @@ REPLAY_WINDOW_DAYS = 30
 #: Larger than the largest record that the kernel lets through, with what the router adds.
 _VIEW_RECORD_BYTES = 1_150_000
 _SOURCE_BATCH_BYTES = 1_048_588
+#: How many resources one bus routes: no member of a consumer group can follow more topics, and each
+#: router follows all source topics (librdkafka's limit; docs/adr/0002).
+MAX_RESOURCES = 10_000
 
 _COMPACT: Mapping[str, object] = {
     "cleanup.policy": "compact",

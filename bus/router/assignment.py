@@ -52,6 +52,7 @@ class AssignedGroup:
         self._step = _Step.POSITIONS
         self._positions: dict[Partition, int] = {}
         self._uncommitted: set[Partition] = set()
+        self._beginnings: dict[Partition, int] = {}
         self._tasks: list[PartitionTask] = []
         self._loader: MembershipLoader | None = None
 
@@ -135,8 +136,15 @@ class AssignedGroup:
             recorded=recorded,
             position=position,
             policy_version=version,
+            beginning=lambda: self._beginning(partition),
             readers=self._readers,
         )
         task.adopt(plan, slots, version)
         task.recorded = dict(recorded)
         return task
+
+    def _beginning(self, partition: Partition) -> int:
+        """Return where a log begins: all are asked for at once, if one is wanted."""
+        if partition not in self._beginnings:
+            self._beginnings.update(self._readers.beginnings(self.partitions))
+        return self._beginnings[partition]

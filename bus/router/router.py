@@ -198,6 +198,7 @@ class Router:
             recorded=task.recorded,
             position=task.position,
             policy_version=version,
+            beginning=lambda: self._readers.beginnings([task.partition])[task.partition],
             readers=self._readers,
         )
         ended = ended_bits(task.slots, slots)

@@ -1,6 +1,7 @@
 """Decide, for one source partition, which views are live and which are filled, from where."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 
 from bus.domain.policy import ViewPolicy
 from bus.domain.router_state import Phase, RouterState, state_key
@@ -17,13 +18,15 @@ def next_slots(
     recorded: Mapping[str, RouterState],
     position: int,
     policy_version: int,
+    beginning: Callable[[], int],
     readers: LogReaders,
 ) -> dict[str, ViewSlot]:
     """
     Return the slots of `views`, by topic.
 
     A view that runs goes on; one that the state topic knows is taken up where it was; a new one is
-    filled with the present at `position`, all new ones together, unless there is no past.
+    filled with the present at `position`, all new ones together, unless there is no past. Where
+    the log begins (`beginning`) is asked for only if a view has something of the past to come.
     """
     kept = [view for view in views if view.topic in current]
     added = [view for view in views if view.topic not in current]
@@ -33,9 +36,7 @@ def next_slots(
         slot = current[view.topic]
         slots[view.topic] = ViewSlot(view, slot.bit, slot.since, slot.fill)
         used |= slot.bit
-    if not added:
-        return slots
-    beginning = readers.beginnings([partition])[partition]
+    first = cache(beginning)
     fills: dict[tuple[int, int], Fill] = {}
     for view in added:
         bit = 0 if view.view.row_filter is None else ~used & (used + 1)
@@ -43,17 +44,17 @@ def next_slots(
         state = recorded.get(state_key(*partition, view.topic))
         if state is None:
             state = RouterState(
-                phase=Phase.FILLING if position > beginning else Phase.LIVE,
+                phase=Phase.FILLING if position > first() else Phase.LIVE,
                 policy_version=policy_version,
                 start=position,
-                next=beginning,
+                next=first(),
             )
         fill = None
         if state.phase is Phase.FILLING:
             at = (state.start, state.next)
             if at not in fills:
                 fills[at] = Fill(
-                    readers, partition, beginning=beginning, start=state.start, next_=state.next
+                    readers, partition, beginning=first(), start=state.start, next_=state.next
                 )
             fill = fills[at]
         slots[view.topic] = ViewSlot(view, bit, state.policy_version, fill)

@@ -19,8 +19,9 @@ from bus.domain.policy import (
     view_object_id,
 )
 from bus.domain.subscription import Incarnation, Subscription
-from bus.domain.topics import incarnation_topic, resource_topics
+from bus.domain.topics import MAX_RESOURCES, incarnation_topic, resource_topics
 from bus.domain.view import View, widens
+from bus.errors import Refused
 from bus.ports import CatalogTransaction, Clock, EventCodec, TopicSpec
 
 
@@ -46,7 +47,7 @@ def refresh(
     Bring incarnations, subscriptions and the queued policy in line with the catalog.
 
     With `resources`, only what concerns these is looked at: the cost of a decision does not grow
-    with the catalog.
+    with the catalog. Raise `Refused` (CATALOG_FULL) if there are more resources than can be routed.
     """
     live = transaction.live(resources)
     incarnations = {each.topic: each for each in transaction.incarnations(resources)}
@@ -58,7 +59,10 @@ def refresh(
     kept = [incarnations[topic] for topic in sorted(used)]
     objects = _policy_objects(transaction, live, kept)
     asked = None if resources is None else _object_ids(live, before) | objects.keys()
-    changes = _changes(transaction.policy_objects(asked), objects, codec)
+    known = transaction.policy_objects(asked)
+    if _has_new_resource(known, objects):
+        _refuse_too_many(transaction)
+    changes = _changes(known, objects, codec)
     version = transaction.publish_policy(changes) if changes else None
     return Refreshed(version, tuple(_topics(live, kept)), tuple(changed))
 
@@ -179,6 +183,25 @@ def _policy_objects(
         )
         objects[compiled.object_id] = compiled
     return objects
+
+
+def _has_new_resource(
+    known: Mapping[str, bytes], objects: Mapping[str, ResourcePolicy | ViewPolicy]
+) -> bool:
+    return any(
+        isinstance(each, ResourcePolicy) and object_id not in known
+        for object_id, each in objects.items()
+    )
+
+
+def _refuse_too_many(transaction: CatalogTransaction) -> None:
+    count = len(transaction.sources())
+    if count > MAX_RESOURCES:
+        raise Refused(
+            f"this bus would route {count:,} resources, and can route {MAX_RESOURCES:,}: retire "
+            "what is not needed any more, or set up another bus for a part of the departments",
+            code="CATALOG_FULL",
+        )
 
 
 def _changes(

@@ -24,6 +24,8 @@ _LONGEST_BACKOFF_SECONDS = 30.0
 _RECOVERED_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _LOG_TAIL_BYTES = 4000
+#: A process of ours that ends on an error says its code on one line, and why on the next.
+_LAST_LINES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,13 @@ class Supervisor:
             backoff = min(_FIRST_BACKOFF_SECONDS * 2**running.crashes, _LONGEST_BACKOFF_SECONDS)
             running.crashes += 1
             running.restart_at = now + backoff
-            log.warning("crashed", part=running.part.name, status=status, restart_in=backoff)
+            log.warning(
+                "crashed",
+                part=running.part.name,
+                status=status,
+                restart_in=backoff,
+                said=_last_words(running.part.log),
+            )
         return restarted
 
     def stop(self, *names: str) -> None:
@@ -156,3 +164,8 @@ def _tail(path: Path) -> str:
             return file.read().decode(errors="replace")
     except OSError:
         return "(no log)"
+
+
+def _last_words(path: Path) -> str:
+    """Return the last lines of a log, for whoever cannot look into it."""
+    return "\n".join(_tail(path).strip().splitlines()[-_LAST_LINES:])

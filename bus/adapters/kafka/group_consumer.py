@@ -15,7 +15,7 @@ from confluent_kafka import (
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.adapters.kafka.log_reader import UNREADABLE, first_readable
 from bus.adapters.kafka.static_member import leave_unless_it_follows
-from bus.errors import BrokerUnavailable
+from bus.errors import BrokerUnavailable, ConfigError
 from bus.ports import (
     Committed,
     GroupListener,
@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 #: How long to wait for committed positions to be stable before the caller is asked to try again.
 _COMMITTED_SECONDS = 2.0
+#: The leader of a group of the classic protocol takes no member's word for more topics: it leaves
+#: the member out, and, when there is no other, crashes (librdkafka 2.16; docs/adr/0002).
+MAX_TOPICS = 10_000
 #: After the first record of a batch, others that are on their way are waited for this long.
 _LINGER_SECONDS = 0.005
 
@@ -73,6 +76,11 @@ class KafkaGroupConsumer:
         return self._consumer
 
     def follow(self, topics: Collection[str], listener: GroupListener) -> None:
+        if len(topics) > MAX_TOPICS:
+            raise ConfigError(
+                f"{len(topics):,} topics cannot be followed by one group, {MAX_TOPICS:,} can"
+            )
+
         def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             self._joined = True
             # Nothing is read before the state of a partition is known, so it starts paused. It
@@ -88,17 +96,17 @@ class KafkaGroupConsumer:
             listener.revoked([Partition(each.topic, each.partition) for each in partitions])
             consumer.incremental_unassign(partitions)
 
-        if topics and not self._joined:
-            leave_unless_it_follows(
-                self._connection, group=self._group, instance=self._instance, topics=topics
-            )
         try:
-            if topics:
-                self._consumer.subscribe(
-                    sorted(topics), on_assign=assigned, on_revoke=revoked, on_lost=revoked
-                )
-            else:
+            if not topics:
                 self._consumer.unsubscribe()
+                return
+            if not self._joined:
+                leave_unless_it_follows(
+                    self._connection, group=self._group, instance=self._instance, topics=topics
+                )
+            self._consumer.subscribe(
+                sorted(topics), on_assign=assigned, on_revoke=revoked, on_lost=revoked
+            )
         except KafkaException as error:
             # The member may have been fenced: by its own former self, if joining took too long.
             raise BrokerUnavailable(f"could not follow the topics: {error}") from error

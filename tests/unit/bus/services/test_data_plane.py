@@ -9,6 +9,8 @@ from bus.domain.entry import CatalogEntry
 from bus.domain.grant import Grant
 from bus.domain.items import Nullable, Scalar
 from bus.domain.policy import ResourcePolicy, ViewPolicy
+from bus.errors import Refused
+from bus.services import data_plane
 from bus.services.data_plane import refresh
 from tests import builders
 from tests.stream_builders import ControlPlane
@@ -115,6 +117,33 @@ def test_an_equal_view_that_is_given_again_is_a_new_incarnation_with_a_new_topic
     assert second.topic != first
     assert not second.live
     assert readable(control, OTHER) == {second.topic}
+
+
+# --- How much there can be ------------------------------------------------------------------------
+
+
+def test_no_more_resources_are_published_than_a_router_can_follow(
+    control: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_plane, "MAX_RESOURCES", 1)
+    before = control.objects()
+    second = builders.entry(OTHER)
+
+    with pytest.raises(Refused, match="2 resources") as refusal:
+        control.apply(builders.catalog(entries=[builders.entry(), second]))
+
+    assert refusal.value.code == "CATALOG_FULL"
+    assert control.objects() == before
+
+
+def test_a_full_catalog_still_changes(
+    control: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_plane, "MAX_RESOURCES", 1)
+
+    give(control, builders.grant(), builders.grant(OTHER))
+
+    assert control.subscription().topic == control.subscription(OTHER).topic
 
 
 # --- Narrowing ------------------------------------------------------------------------------------

@@ -243,6 +243,20 @@ def announced(world: World, crashes: int, monkeypatch: pytest.MonkeyPatch) -> li
     return [each["restart_in"] for each in logged if each["event"] == "crashed"]
 
 
+def test_what_crashes_is_announced_with_its_last_words(world: World) -> None:
+    log = world.folder / "a.log"
+    part = world.part("a", log=log)
+    world.supervisor.start(part)
+    log.write_text("starts\nerror [BROKER_UNAVAILABLE]\ncould not ask for offsets\n\n")
+    world.end("a")
+
+    with structlog.testing.capture_logs() as logged:
+        world.supervisor.watch()
+
+    (crash,) = [each for each in logged if each["event"] == "crashed"]
+    assert crash["said"] == "error [BROKER_UNAVAILABLE]\ncould not ask for offsets"
+
+
 def test_each_crash_in_a_row_doubles_the_back_off_up_to_a_bound(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Unit tests of `bus.adapters.kafka.group_consumer`: a member that cannot go on."""
+"""Unit tests of `bus.adapters.kafka.group_consumer`: a member that cannot take part or go on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,8 +8,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from bus.adapters.kafka import group_consumer as module
 from bus.adapters.kafka.connection import KafkaConnection
-from bus.adapters.kafka.group_consumer import KafkaGroupConsumer
-from bus.errors import BrokerUnavailable
+from bus.adapters.kafka.group_consumer import MAX_TOPICS, KafkaGroupConsumer
+from bus.domain.topics import MAX_RESOURCES
+from bus.errors import BrokerUnavailable, ConfigError
 from bus.ports import Partition
 
 
@@ -47,3 +48,16 @@ def test_a_fenced_member_says_that_only_a_new_process_goes_on(
 
     with pytest.raises(BrokerUnavailable, match="could not follow"):
         consumer.follow(topics, Listener())
+
+
+def test_more_topics_than_the_client_survives_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Consumer", FencedConsumer)
+    connection = KafkaConnection(bootstrap="none:1", username="u", password="p")
+    consumer = KafkaGroupConsumer(connection, group="g", instance="0")
+
+    with pytest.raises(ConfigError, match="10,001 topics"):
+        consumer.follow([f"t{number}" for number in range(MAX_TOPICS + 1)], Listener())
+
+
+def test_the_catalog_has_room_for_no_more_than_a_router_can_follow() -> None:
+    assert MAX_RESOURCES <= MAX_TOPICS
