@@ -38,7 +38,9 @@ class ControlTransaction(CatalogTransaction, DeadlineTransaction, Protocol):
         """Replace a case that has `version`; raise `EditConflict` if it has another."""
         ...
 
-    def grants(self, where: CaseFilter, *, after: str, limit: int) -> Sequence[LiveGrant]:
+    def grants(
+        self, where: CaseFilter, *, after: str = "", limit: int = 1000
+    ) -> Sequence[LiveGrant]:
         """Return up to `limit` grants with ids after `after`, in the order of their ids."""
         ...
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from bus.domain.audit_record import DONE, AuditRecord
 from bus.domain.cases import CaseFilter, CaseKind, Held, T
+from bus.domain.catalog import LiveGrant
 from bus.domain.identity import Actor, Role
 from bus.domain.jurisdiction import Jurisdiction
 from bus.domain.notice import Notice
@@ -110,6 +111,15 @@ class Act:
         while page := self.transaction.cases(kind, where, after=after):
             found += page
             after = kind.index(page[-1].value).id
+        return found
+
+    def grants(self, where: CaseFilter) -> list[LiveGrant]:
+        """Return all grants that `where` describes."""
+        found: list[LiveGrant] = []
+        after = ""
+        while page := self.transaction.grants(where, after=after):
+            found += page
+            after = page[-1].grant.id
         return found
 
     def replace(self, kind: CaseKind[T], held: Held[T], value: T) -> Held[T]:

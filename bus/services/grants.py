@@ -191,13 +191,16 @@ def resume(act: Act, held: LiveGrant, compile_filter: FilterCompiler) -> None:
 
     If the entry forbids by now what it contains, it stays suspended, as after a tightened class.
     """
-    changed = replace(held.grant, suspended_because="")
     try:
-        check(act, changed, entry_of(act, changed.resource), compile_filter)
+        _resume(act, held, compile_filter)
     except Refused:
         suspend(act, held, CLASS_TIGHTENED)
-    else:
-        save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.resumed")
+
+
+def _resume(act: Act, held: LiveGrant, compile_filter: FilterCompiler) -> None:
+    changed = replace(held.grant, suspended_because="")
+    check(act, changed, entry_of(act, changed.resource), compile_filter)
+    save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.resumed")
 
 
 class Grants:
@@ -229,9 +232,7 @@ class Grants:
                 )
             if not held.grant.suspended_because.startswith(f"{act.role}:"):
                 raise Forbidden(f"it was suspended by another part: {held.grant.suspended_because}")
-            changed = replace(held.grant, suspended_because="")
-            check(act, changed, entry_of(act, changed.resource), self._compile_filter)
-            save(act, changed, held.version + 1, GrantState.ACTIVE, "grant.resumed")
+            _resume(act, held, self._compile_filter)
         return self.get(actor, grant)
 
     def revoke(self, actor: Actor, grant: str, *, reason: str) -> LiveGrant:

@@ -22,8 +22,6 @@ from bus.services.kinds import CONTACTS, JURISDICTION, ONBOARDING
 from bus.views.row_filter import FilterCompiler
 
 _ORGANISATION = "organisation"
-_PAGE = 1000
-#: How the reason begins of grants that are suspended with their consumer's access.
 _LAPSED = "onboarding:"
 
 
@@ -218,13 +216,7 @@ def _approver(act: Act, organisation: Organisation) -> Role:
 
 
 def _grants(act: Act, consumer: str, state: GrantState) -> list[LiveGrant]:
-    where = CaseFilter(consumer=consumer, states=frozenset({str(state)}))
-    found: list[LiveGrant] = []
-    after = ""
-    while page := act.transaction.grants(where, after=after, limit=_PAGE):
-        found += page
-        after = page[-1].grant.id
-    return found
+    return act.grants(CaseFilter(consumer=consumer, states=frozenset({str(state)})))
 
 
 def _administrator(act: Act) -> None:

@@ -33,13 +33,15 @@ def may_see(actor: Actor, jurisdiction: str, parties: Collection[str]) -> bool:
 
 def seen_as_party(actor: Actor, where: CaseFilter) -> CaseFilter:
     """Narrow a listing to what the actor oversees, or is a party of."""
-    if oversees(actor, actor.jurisdiction):
-        return replace(where, jurisdiction=actor.jurisdiction)
-    return replace(where, party=actor.organisation)
+    return _overseen(actor, where) or replace(where, party=actor.organisation)
 
 
 def seen_as_provider(actor: Actor, where: CaseFilter) -> CaseFilter:
     """Narrow a listing to what the actor oversees, or has as the provider."""
-    if oversees(actor, actor.jurisdiction):
-        return replace(where, jurisdiction=actor.jurisdiction)
-    return replace(where, provider=actor.organisation)
+    return _overseen(actor, where) or replace(where, provider=actor.organisation)
+
+
+def _overseen(actor: Actor, where: CaseFilter) -> CaseFilter | None:
+    if not oversees(actor, actor.jurisdiction):
+        return None
+    return replace(where, jurisdiction=actor.jurisdiction)

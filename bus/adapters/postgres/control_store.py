@@ -83,7 +83,9 @@ class PostgresControlTransaction(PostgresCatalogTransaction):
         )
         return [_held(kind, row) for row in rows]
 
-    def grants(self, where: CaseFilter, *, after: str, limit: int) -> Sequence[LiveGrant]:
+    def grants(
+        self, where: CaseFilter, *, after: str = "", limit: int = 1000
+    ) -> Sequence[LiveGrant]:
         rows = self._rows(_CASES, "grants", after=after, limit=limit, **_filter(where))
         return [live_grant(row) for row in rows]
 
