@@ -7,7 +7,6 @@ the source topics of all entries and the view topics of the filtered views. Sing
 through the HTTP API, on a resource of their own, published while there was room for it.
 """
 
-import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,8 +55,6 @@ _ROWS = "tier >= 0"
 _FILTERED = 4
 _WAIT_SECONDS = 300.0
 _STARTS = 3
-#: The resources that one router may have the partitions of.
-_SHARE = 1_000
 _CODEC = AvroEventCodec()
 
 
@@ -197,10 +194,9 @@ def _await_relay(connection: psycopg.Connection) -> None:
 
 
 def _follow(stage: Stage, options: Options) -> list[Latency]:
-    """Do what a router does before it takes part: read the policy, and compile it."""
+    """Do what a router does before it takes part: read the policy, and take it in."""
     read: list[float] = []
     taken_in: list[float] = []
-    compiled: list[float] = []
     again: list[float] = []
     for _ in range(_STARTS):
         started = time.monotonic()
@@ -217,9 +213,6 @@ def _follow(stage: Stage, options: Options) -> list[Latency]:
         started = time.monotonic()
         plans.follow(policy)
         taken_in.append((time.monotonic() - started) * 1000)
-        for topic in itertools.islice(policy.resources, _SHARE):
-            plans.of(topic)
-        compiled.append((time.monotonic() - started) * 1000)
         started = time.monotonic()
         plans.follow(replace(policy, version=policy.version + 1))
         again.append((time.monotonic() - started) * 1000)
@@ -227,7 +220,6 @@ def _follow(stage: Stage, options: Options) -> list[Latency]:
     return [
         Latency("control-scale", "router, the policy is read", tuple(read)),
         Latency("control-scale", "router, the policy is taken in", tuple(taken_in)),
-        Latency("control-scale", f"router, with plans of {_SHARE:,} resources", tuple(compiled)),
         Latency("control-scale", "router, the next version", tuple(again)),
     ]
 

@@ -1,4 +1,4 @@
-"""Plans, one for each resource, compiled when they are asked for and when their policy changed."""
+"""Plans, one for each resource, made when they are asked for and when their policy changed."""
 
 from dataclasses import dataclass
 
@@ -22,8 +22,8 @@ class Plans:
     """
     The plans of the newest policy that `follow` was given.
 
-    A router takes part long before ten thousand plans are compiled, and has a share of the
-    partitions: it compiles the plans of these.
+    A router has a share of the partitions, and makes the plans of these; they compile themselves
+    when their first record comes.
     """
 
     def __init__(self, compile_filter: FilterCompiler) -> None:
@@ -61,11 +61,7 @@ class Plans:
         return schema in self._schemas
 
     def of(self, topic: str) -> tuple[Plan, int] | None:
-        """
-        Return the plan of a source topic, and the policy version it is from.
-
-        Raise `ContractError` or `FilterInvalid` if it cannot be compiled.
-        """
+        """Return the plan of a source topic, and the policy version it is from."""
         planned = self._planned.get(topic)
         if planned is None:
             return None

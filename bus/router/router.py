@@ -86,6 +86,9 @@ class Router:
         self._plans = Plans(compile_filter)
         self._state = StateTable(readers, codec, clock)
         self._tasks: dict[Partition, PartitionTask] = {}
+        #: Those of them that have something to write though nothing comes. With thousands that are
+        #: quiet, each round looks at no others.
+        self._at_work: dict[Partition, PartitionTask] = {}
         self._groups: list[AssignedGroup] = []
         self.stopped: dict[Partition, str] = {}
         self._schema_deadlines: dict[Partition, float] = {}
@@ -120,7 +123,7 @@ class Router:
         if self._follower.poll():
             self._follow_policy()
         self._load()
-        for task in self._tasks.values():
+        for task in self._at_work.values():
             task.look_ahead()
         gathered = self._gather()
         self._transact(gathered)
@@ -157,9 +160,7 @@ class Router:
         """Forget partitions; see `GroupListener`. No transaction is open here."""
         log.info("partitions revoked", count=len(partitions))
         for partition in partitions:
-            task = self._tasks.pop(partition, None)
-            if task is not None:
-                task.close()
+            self._let_go(partition)
             self.stopped.pop(partition, None)
             self._schema_deadlines.pop(partition, None)
         for group in self._groups:
@@ -204,6 +205,7 @@ class Router:
         ended = ended_bits(task.slots, slots)
         waited = task.waiting_for is not None
         task.adopt(plan, slots, version)
+        self._note_work([task])
         if ended:
             task.membership.forget(ended)
         if waited:
@@ -225,6 +227,7 @@ class Router:
             for task in ready:
                 self._tasks[task.partition] = task
                 self._adopt(task)
+            self._note_work(ready)
             self._consumer.start({task.partition: task.position for task in ready})
             for partition, reason in group.stopped.items():
                 self._stop(partition, reason)
@@ -237,17 +240,27 @@ class Router:
         )
         self.stopped[partition] = reason
         self._consumer.pause([partition])
+        self._let_go(partition)
+
+    def _let_go(self, partition: Partition) -> None:
+        self._at_work.pop(partition, None)
         task = self._tasks.pop(partition, None)
         if task is not None:
             task.close()
+
+    def _note_work(self, tasks: Collection[PartitionTask]) -> None:
+        """Note which of `tasks` have something to write though nothing comes."""
+        for task in tasks:
+            if task.filling or task.unsettled:
+                self._at_work[task.partition] = task
+            else:
+                self._at_work.pop(task.partition, None)
 
     # --- records ----------------------------------------------------------------------------------
 
     def _gather(self) -> dict[Partition, _Gathered]:
         """Return what there is to route now; more at a time when there is a backlog."""
-        busy = bool(self._groups) or any(
-            task.filling or task.unsettled for task in self._tasks.values()
-        )
+        busy = bool(self._groups) or bool(self._at_work)
         records, faults = self._consumer.consume(
             CONSUME_RECORDS, BUSY_SECONDS if busy else IDLE_SECONDS
         )
@@ -280,10 +293,11 @@ class Router:
 
     def _transact(self, gathered: dict[Partition, _Gathered]) -> None:
         """Write what becomes of `gathered`, the next steps of fills, and the state, as one."""
-        tasks = [
+        tasks = [self._tasks[partition] for partition in gathered]
+        tasks += [
             task
-            for partition, task in self._tasks.items()
-            if partition in gathered or task.has_work
+            for partition, task in self._at_work.items()
+            if partition not in gathered and task.has_work
         ]
         if not tasks:
             return
@@ -330,6 +344,7 @@ class Router:
                 self._wait_for_schema(task)
             elif brought is not None and brought.unreadable is not None:
                 resume[task.partition] = task.position
+        self._note_work(tasks)
         if resume:
             self._consumer.start(resume)
         self._report(gathered, started)
@@ -339,6 +354,7 @@ class Router:
         metrics.TRANSACTIONS_ABORTED.inc()
         for task in tasks:
             task.undo()
+        self._note_work(tasks)
         self._consumer.start({task.partition: task.position for task in tasks})
 
     def _find_out(self, tasks: Collection[PartitionTask], note: str) -> None:
@@ -347,6 +363,7 @@ class Router:
         if any(committed.note == note for committed in positions.values()):
             for task in tasks:
                 task.settle()
+            self._note_work(tasks)
             self._consumer.start({task.partition: task.position for task in tasks})
         else:
             self._take_back(tasks)
@@ -420,7 +437,7 @@ class Router:
         }
         for state, count in states.items():
             metrics.ROUTER_PARTITIONS.labels(state).set(count)
-        fills = [task for task in self._tasks.values() if task.filling]
+        fills = [task for task in self._at_work.values() if task.filling]
         metrics.FILLS.set(sum(task.filling_views for task in fills))
         metrics.FILL_REMAINING.set(sum(task.fill_remaining for task in fills))
         metrics.MEMBERSHIP_KEYS.set(sum(len(task.membership) for task in self._tasks.values()))

@@ -7,7 +7,7 @@ copied behind the view's schema id and the router's `meta`. Nothing is decoded t
 needs, and nothing is encoded but `meta`.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, TypeAlias
@@ -76,10 +76,13 @@ class Plan:
 
     resource: ResourcePolicy
     views: tuple[ViewPolicy, ...]
-    _writers: Mapping[int, "_WriterPlan"]
+    _compile_filter: FilterCompiler
     _registered: Container[int]
     filter_errors: list[int] = field(default_factory=list)
     """By view: evaluations that failed since the plan was compiled (each was a "no match")."""
+    _filters: list[RowFilter | None] | None = None
+    _writers: "dict[int, _WriterPlan]" = field(default_factory=dict)
+    """By schema id; compiled when the first record of a schema comes: most resources are quiet."""
 
     def apply(
         self, partition: int, records: Iterable[SourceRecord], only: frozenset[int] | None = None
@@ -87,7 +90,9 @@ class Plan:
         """
         Return what becomes of each of `records` of source partition `partition`, in order.
 
-        `only` restricts the work to some views (by index); rejection does not depend on it.
+        `only` restricts the work to some views (by index); rejection does not depend on it. Raise
+        `ContractError` if a schema or treatment is beyond the kernel, `FilterInvalid` if a filter
+        does not compile: both were checked when the grant was decided.
         """
         return [self._outcome(partition, *record, only) for record in records]
 
@@ -110,7 +115,7 @@ class Plan:
             if len(value) < PREFIX_BYTES or value[0] != _MAGIC:
                 raise MalformedRecord("BAD_MAGIC", "the value does not start with a schema id")
             schema_id = int.from_bytes(value[1:PREFIX_BYTES], "big")
-            writer = self._writers.get(schema_id)
+            writer = self._writers.get(schema_id) or self._compile(schema_id)
             if writer is None:
                 if schema_id in self._registered:
                     raise MalformedRecord(
@@ -138,6 +143,26 @@ class Plan:
                 "WRONG_PARTITION", f"the key belongs in partition {right}, not {partition}"
             )
 
+    def _compile(self, schema_id: int) -> "_WriterPlan | None":
+        """Return the plan for records of a schema of this resource; None if it is none of its."""
+        for schema in self.resource.schemas:
+            if schema.id == schema_id:
+                break
+        else:
+            return None
+        if self._filters is None:
+            newest = max(self.resource.schemas, key=lambda each: each.entry_version)
+            types = filter_types(parse_schema(newest.text))
+            self._filters = [
+                None
+                if view.view.row_filter is None
+                else self._compile_filter(view.view.row_filter, types)
+                for view in self.views
+            ]
+        compiled = _WriterPlan(self.resource, schema, self.views, self._filters)
+        self._writers[schema_id] = compiled
+        return compiled
+
 
 def compile_plan(
     resource: ResourcePolicy,
@@ -151,21 +176,11 @@ def compile_plan(
 
     Row filters are compiled against the newest writer schema. `registered` are the schema ids of
     all topics, as they are when a record is looked at: they grow while the plan is in use.
-    Raise `ContractError` if a schema or treatment is beyond the kernel, `FilterInvalid` if a filter
-    does not compile: both were checked when the grant was decided.
     """
-    newest = max(resource.schemas, key=lambda schema: schema.entry_version)
-    types = filter_types(parse_schema(newest.text))
-    filters = [
-        None if view.view.row_filter is None else compile_filter(view.view.row_filter, types)
-        for view in views
-    ]
     return Plan(
         resource=resource,
         views=tuple(views),
-        _writers={
-            schema.id: _WriterPlan(resource, schema, views, filters) for schema in resource.schemas
-        },
+        _compile_filter=compile_filter,
         _registered=registered,
         filter_errors=[0] * len(views),
     )

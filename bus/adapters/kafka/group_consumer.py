@@ -1,6 +1,6 @@
 """The router's side of a consumer group."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import structlog
 from confluent_kafka import (
@@ -33,6 +33,8 @@ _COMMITTED_SECONDS = 2.0
 #: The leader of a group of the classic protocol takes no member's word for more topics: it leaves
 #: the member out, and, when there is no other, crashes (librdkafka 2.16; docs/adr/0002).
 MAX_TOPICS = 10_000
+#: Of how many partitions one call asks for the ends.
+_ENDS_AT_ONCE = 500
 #: After the first record of a batch, others that are on their way are waited for this long.
 _LINGER_SECONDS = 0.005
 
@@ -51,6 +53,12 @@ class KafkaGroupConsumer:
         self._instance = f"{group}.{instance}"
         #: Whether this process has been given partitions, and not its former self.
         self._joined = False
+        #: What the group has given it, what of that was started, and what of that rests.
+        self._mine: set[Partition] = set()
+        self._started: set[Partition] = set()
+        self._paused: set[Partition] = set()
+        self._ends: dict[Partition, int] = {}
+        self._to_ask: list[Partition] = []
         self._consumer = Consumer(
             connection.client(
                 group_id=group,
@@ -83,18 +91,19 @@ class KafkaGroupConsumer:
 
         def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             self._joined = True
-            # Nothing is read before the state of a partition is known, so it starts paused. It
-            # needs a number to start at: for a logical offset librdkafka asks the broker, and an
-            # answer that arrives after `start` moves the partition there, past unread records.
-            consumer.incremental_assign(
-                [TopicPartition(each.topic, each.partition, 0) for each in partitions]
-            )
-            consumer.pause(partitions)
-            listener.assigned([Partition(each.topic, each.partition) for each in partitions])
+            # Nothing is read before the state of a partition is known, so the client gets none of
+            # them before `start`: only the rebalance is acknowledged.
+            consumer.incremental_assign([])
+            ours = [Partition(each.topic, each.partition) for each in partitions]
+            self._mine.update(ours)
+            listener.assigned(ours)
 
         def revoked(consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            listener.revoked([Partition(each.topic, each.partition) for each in partitions])
-            consumer.incremental_unassign(partitions)
+            ours = [Partition(each.topic, each.partition) for each in partitions]
+            listener.revoked(ours)
+            consumer.incremental_unassign(_places(self._started.intersection(ours)))
+            for held in (self._mine, self._started, self._paused):
+                held.difference_update(ours)
 
         try:
             if not topics:
@@ -146,43 +155,50 @@ class KafkaGroupConsumer:
         }
 
     def ends(self) -> Mapping[Partition, int]:
-        ends: dict[Partition, int] = {}
-        for each in self._consumer.assignment():
+        # The client looks a topic up by going through all of them, so with thousands each call asks
+        # for some; the others are as they were when it was their turn.
+        if not self._to_ask:
+            self._ends = {each: end for each, end in self._ends.items() if each in self._started}
+            self._to_ask = list(self._started)
+        now, self._to_ask = self._to_ask[:_ENDS_AT_ONCE], self._to_ask[_ENDS_AT_ONCE:]
+        for each in self._started.intersection(now):
             try:
-                _, end = self._consumer.get_watermark_offsets(each, cached=True)
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(*each), cached=True)
             except KafkaException:
                 continue
             if end >= 0:
-                ends[Partition(each.topic, each.partition)] = end
-        return ends
+                self._ends[each] = end
+        return self._ends
 
     def start(self, positions: Mapping[Partition, int]) -> None:
-        mine = {(each.topic, each.partition) for each in self._consumer.assignment()}
-        wanted = [
-            TopicPartition(*partition, position)
-            for partition, position in positions.items()
-            if partition in mine
-        ]
-        if not wanted:
+        mine = self._mine.intersection(positions)
+        if not mine:
             return
         # Giving the partition back and taking it again sets the position without a round trip and
         # drops whatever was fetched before; a seek can fail while the client is still connecting.
-        self._consumer.incremental_unassign(wanted)
-        self._consumer.incremental_assign(wanted)
-        self._consumer.resume(wanted)
+        # It needs a number to start at: for a logical offset librdkafka asks the broker, and an
+        # answer that arrives later moves the partition there, past unread records.
+        if again := mine & self._started:
+            self._consumer.incremental_unassign(_places(again))
+        self._consumer.incremental_assign([TopicPartition(*each, positions[each]) for each in mine])
+        if rested := mine & self._paused:
+            self._consumer.resume(_places(rested))
+        self._started |= mine
+        self._paused -= mine
 
     def pause(self, partitions: Collection[Partition]) -> None:
-        mine = {(each.topic, each.partition) for each in self._consumer.assignment()}
-        paused = [TopicPartition(*each) for each in partitions if each in mine]
-        if paused:
-            self._consumer.pause(paused)
+        resting = self._started.intersection(partitions) - self._paused
+        if resting:
+            self._consumer.pause(_places(resting))
+            self._paused |= resting
 
     def close(self) -> None:
         self._consumer.close()
 
     def _fault(self, message: Message, error: KafkaError) -> ReadFault | None:
         partition = Partition(message.topic() or "", message.partition() or 0)
-        if error.fatal():
+        # A fatal error of the client comes as one of another kind that only points to it.
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001
             raise BrokerUnavailable(f"the consumer cannot go on: {error.str()}")
         if error.code() in UNREADABLE:
             start = message.offset() or 0
@@ -195,3 +211,7 @@ class KafkaGroupConsumer:
         # librdkafka goes on by itself after everything else (broker away, leader moved, …).
         log.warning("consumer error", code=error.name(), reason=error.str())
         return None
+
+
+def _places(partitions: Iterable[Partition]) -> list[TopicPartition]:
+    return [TopicPartition(*each) for each in partitions]

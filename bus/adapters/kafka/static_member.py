@@ -8,6 +8,7 @@ be waited for. So a member that comes back with other topics leaves in its forme
 and joins as a new one (docs/adr/0002).
 """
 
+import time
 from collections.abc import Collection
 from typing import Any
 
@@ -21,7 +22,9 @@ from bus.errors import BrokerUnavailable
 
 log = structlog.get_logger(__name__)
 
-_TRIES = 3
+#: How long to ask for what a broker that is starting, or is loading its groups, does not know yet.
+_ASK_SECONDS = 20.0
+_PAUSE_SECONDS = 0.5
 
 
 def leave_unless_it_follows(
@@ -32,14 +35,15 @@ def leave_unless_it_follows(
 
     Raise `BrokerUnavailable` if that cannot be found out.
     """
-    tries = _TRIES
+    deadline = time.monotonic() + _ASK_SECONDS
     while True:
-        tries -= 1
         try:
             _leave_unless(connection, group, instance, frozenset(topics))
         except KafkaError as error:
-            if tries == 0:
+            if time.monotonic() > deadline:
                 raise BrokerUnavailable(f"who is in {group} is not known: {error}") from error
+            log.info("who is in the group is not known yet", reason=str(error))
+            time.sleep(_PAUSE_SECONDS)
         else:
             return
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 from bus.adapters.cel.cel_cpp import compile_filter
 from bus.domain.policy import Policy
 from bus.router.plans import Plans
+from bus.views.plan import Upsert
 from bus.views.row_filter import FilterCompiler
 from tests import builders
+from tests.stream_builders import source_value
 
 RESOURCE = builders.resource_policy()
 VIEW = builders.view_policy(builders.incarnation(builders.view(items=("code", "name"))))
@@ -34,19 +36,23 @@ def counting(found: list[str]) -> FilterCompiler:
     return compile_  # type: ignore[return-value]
 
 
-def test_a_plan_is_compiled_when_it_is_asked_for_and_once() -> None:
-    """A router with a share of ten thousand resources compiles its share."""
+def test_a_plan_is_made_once_and_compiled_when_its_first_record_comes() -> None:
+    """A router with thousands of quiet resources compiles the others."""
     compiled: list[str] = []
     plans = Plans(counting(compiled))
+    record = (0, b"110101", source_value())
 
     plans.follow(policy(1, FILTERED))
-    before = list(compiled)
     first = plans.of(RESOURCE.topic)
     second = plans.of(RESOURCE.topic)
+    before = list(compiled)
+    assert first is not None
+    outcomes = first[0].apply(0, [record, record])
 
+    assert first == second
     assert before == []
     assert len(compiled) == 1
-    assert first == second
+    assert [type(each) for each in outcomes] == [Upsert, Upsert]
     assert plans.topics() == {RESOURCE.topic}
 
 

@@ -27,6 +27,26 @@ class FencedConsumer:
         raise KafkaException(KafkaError(KafkaError._FATAL))
 
 
+class FatalMessage:
+    """What a consumer returns when its client has hit a fatal error: a pointer to it."""
+
+    def error(self) -> KafkaError:
+        return KafkaError(KafkaError._FATAL)
+
+    def topic(self) -> None:
+        return None
+
+    def partition(self) -> None:
+        return None
+
+
+class DeadConsumer(FencedConsumer):
+    """A consumer that was fenced while it ran."""
+
+    def consume(self, _most: int, _seconds: float) -> list[FatalMessage]:
+        return [FatalMessage()]
+
+
 class Listener:
     """Hears nothing."""
 
@@ -48,6 +68,17 @@ def test_a_fenced_member_says_that_only_a_new_process_goes_on(
 
     with pytest.raises(BrokerUnavailable, match="could not follow"):
         consumer.follow(topics, Listener())
+
+
+def test_a_member_that_is_fenced_while_it_runs_does_not_run_on_deaf(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "Consumer", DeadConsumer)
+    connection = KafkaConnection(bootstrap="none:1", username="u", password="p")
+    consumer = KafkaGroupConsumer(connection, group="g", instance="0")
+
+    with pytest.raises(BrokerUnavailable, match="cannot go on"):
+        consumer.consume(1, 0.0)
 
 
 def test_more_topics_than_the_client_survives_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
