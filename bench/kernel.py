@@ -22,7 +22,7 @@ _SOURCE_ID, _VIEW_ID = 1, 2
 _SCHEMA = source_schema(_JURISDICTION, _RESOURCE, ITEMS)
 #: The kernel needs no long run: a fifth of the records, and fewer where there is more to do.
 _PART = 5
-_VIEWS = (1, 20, 100)
+_VIEWS = (1, 20, 100, 1_000)
 _CODEC = "fastavro"
 
 

@@ -16,7 +16,8 @@ from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
 from bus.domain.record_key import KEY_MAX_BYTES, partition_of
 from bus.domain.view import AVAILABLE_TREATMENTS
 from bus.errors import ContractError, MalformedRecord
-from bus.views.filter_values import Decode, compile_decode
+from bus.views.candidates import Candidates
+from bus.views.filter_values import compile_decode
 from bus.views.key_items import ExpectedKey, expected_key
 from bus.views.row_filter import FilterCompiler, RowFilter, filter_types
 from bus.views.schema_tree import Node, parse_schema
@@ -224,13 +225,12 @@ class _WriterPlan:
             # A filter on an item that this schema lacks matches none of its records.
             if row_filter is None or row_filter.items <= set(root.field_names)
         ]
-        read = sorted({item for row_filter in filters if row_filter for item in row_filter.items})
-        self._decodes: list[tuple[str, int, Decode]] = [
-            (item, at, compile_decode(root.children[at]))
-            for item in read
-            for at in [_field(root, item)]
-            if at is not None
-        ]
+        asked = [each.row_filter for each in self._projections]
+        read = sorted({item for row_filter in asked if row_filter for item in row_filter.items})
+        places = {item: root.field_names.index(item) for item in read}
+        decodes = {item: compile_decode(root.children[at]) for item, at in places.items()}
+        self._decodes = [(item, at, decodes[item]) for item, at in places.items()]
+        self._candidates = Candidates(asked, places, decodes)
 
     def walk(self, value: bytes) -> list[int]:
         """Return where each field ends (the first entry is where the first one starts)."""
@@ -266,20 +266,35 @@ class _WriterPlan:
         filter_errors: list[int],
     ) -> Iterable[tuple[int, bytes]]:
         """Yield (view index, value) for each view that the record belongs to."""
-        seen: dict[str, object] | None = None
-        for projection in self._projections:
-            if only is not None and projection.index not in only:
+        found, tested = self._candidates.find(value, ends)
+        if tested:
+            found += self._ask(tested, value, ends, only, filter_errors)
+        found.sort()
+        for position in found:
+            projection = self._projections[position]
+            if only is None or projection.index in only:
+                kept = [value[ends[first] : ends[last]] for first, last in projection.runs]
+                yield projection.index, b"".join((projection.prefix, meta, *kept))
+
+    def _ask(
+        self,
+        positions: Sequence[int],
+        value: bytes,
+        ends: Sequence[int],
+        only: frozenset[int] | None,
+        filter_errors: list[int],
+    ) -> Iterable[int]:
+        """Yield those of the views at `positions` whose filters say that they match."""
+        seen = {item: decode(value, ends[at])[0] for item, at, decode in self._decodes}
+        for position in positions:
+            projection = self._projections[position]
+            if projection.row_filter is None or (only is not None and projection.index not in only):
                 continue
-            if projection.row_filter is not None:
-                if seen is None:
-                    seen = {item: decode(value, ends[at])[0] for item, at, decode in self._decodes}
-                matched = projection.row_filter.matches(seen)
-                if matched is None:
-                    filter_errors[projection.index] += 1
-                if not matched:
-                    continue
-            kept = [value[ends[first] : ends[last]] for first, last in projection.runs]
-            yield projection.index, b"".join((projection.prefix, meta, *kept))
+            matched = projection.row_filter.matches(seen)
+            if matched is None:
+                filter_errors[projection.index] += 1
+            if matched:
+                yield position
 
 
 def _projection(
@@ -310,7 +325,3 @@ def _runs(fields: Sequence[int]) -> Iterable[tuple[int, int]]:
             yield first, left + 1
             first = right
     yield first, fields[-1] + 1
-
-
-def _field(root: Node, name: str) -> int | None:
-    return root.field_names.index(name) if name in root.field_names else None

@@ -1,6 +1,7 @@
 """What the kernel needs of a row filter; the engine that evaluates it is an adapter."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -26,12 +27,31 @@ class FilterType(StrEnum):
     """Nullable items: a comparison with null is no match."""
 
 
+@dataclass(frozen=True, slots=True)
+class Equality:
+    """
+    What a row filter demands of one item: a record with another value is certainly no match.
+
+    Texts or integers, which an index can look up.
+    """
+
+    item: str
+    values: frozenset[object]
+    exact: bool
+    """Whether a record with one of the values is certainly a match, too."""
+
+
 class RowFilter(Protocol):
     """A compiled row filter. It is pure and may be shared."""
 
     @property
     def items(self) -> frozenset[str]:
         """The names of the items that the filter reads."""
+        ...
+
+    @property
+    def equality(self) -> Equality | None:
+        """What an index can answer of the filter; None: nothing."""
         ...
 
     def matches(self, values: Mapping[str, object]) -> bool | None:

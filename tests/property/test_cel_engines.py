@@ -6,13 +6,14 @@ verifier's way (fastavro, cel-python) must come to the same answer, because `one
 compares their rows. Where the engines are known to differ, a strict xfail says so.
 """
 
+import contextlib
 import datetime as dt
 import decimal
 import io
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fastavro
@@ -35,8 +36,9 @@ from bus.domain.items import (
     Scalar,
 )
 from bus.errors import FilterInvalid
+from bus.views.candidates import Candidates
 from bus.views.filter_values import compile_decode
-from bus.views.row_filter import filter_types
+from bus.views.row_filter import Equality, RowFilter, filter_types
 from bus.views.schema_tree import parse_schema
 from tests import builders
 
@@ -295,12 +297,25 @@ FILTERS = st.recursive(
 # --- The comparison -------------------------------------------------------------------------------
 
 
+def fields(data: bytes) -> tuple[list[int], dict[str, object]]:
+    """Return where the fields of a record start, and what the router decodes them to."""
+    position, starts, values = 0, [], {}
+    for name, decode in zip(TREE.field_names, DECODES, strict=True):
+        starts.append(position)
+        values[name], position = decode(data, position)
+    return starts, values
+
+
 def routed(expression: str, data: bytes) -> bool:
     """Tell what the router makes of a record: only what is certainly a match is one."""
-    position, values = 0, {}
-    for name, decode in zip(TREE.field_names, DECODES, strict=True):
-        values[name], position = decode(data, position)
-    return compile_filter(expression, TYPES).matches(values) is True
+    return compile_filter(expression, TYPES).matches(fields(data)[1]) is True
+
+
+def compiled(expressions: list[str]) -> Iterator[RowFilter]:
+    """Yield the filters of those expressions that type-check."""
+    for expression in expressions:
+        with contextlib.suppress(FilterInvalid):
+            yield compile_filter(expression, TYPES)
 
 
 def verified(expression: str, data: bytes) -> bool:
@@ -327,6 +342,94 @@ def test_both_engines_let_the_same_records_pass(expression: str, record: dict[st
     except FilterInvalid:
         return
     assert verified(expression, data) is expected
+
+
+LOOKED_UP = st.one_of(
+    joined(words("s s2 u e l2 b2 at2"), st.just(" == "), STRINGS.map(text)),
+    joined(STRINGS.map(text), st.just(" == "), words("s s2 e")),
+    joined(words("k i i2 tm"), st.just(" == "), INTS.map(integer)),
+    listed(words("s s2 e") | STRINGS.map(text)),
+    listed(words("k i i2") | INTS.map(integer)),
+)
+#: Filters of which an index may answer a part, and others.
+DEMANDING = st.recursive(
+    LOOKED_UP | ATOMS,
+    lambda inner: joined(
+        st.just("("), inner, st.sampled_from([") && (", ") || ("]), inner, st.just(")")
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=1500)
+@given(st.lists(DEMANDING, max_size=6), RECORDS)
+def test_what_is_looked_up_is_what_the_engine_says(
+    expressions: list[str], record: dict[str, Any]
+) -> None:
+    """design.md §5: what the index leaves out is no match, and no error either."""
+    filters = list(compiled(expressions))
+    data = encoded(record)
+    starts, values = fields(data)
+    candidates = Candidates(
+        filters,
+        {name: at for at, name in enumerate(TREE.field_names)},
+        dict(zip(TREE.field_names, DECODES, strict=True)),
+    )
+
+    certain, tested = candidates.find(data, starts)
+
+    for position, row_filter in enumerate(filters):
+        said = row_filter.matches(values)
+        if position in certain:
+            assert said is True
+        elif position not in tested:
+            assert said is False
+
+
+@pytest.mark.parametrize(
+    ("expression", "item", "values", "exact"),
+    [
+        ('s == "a"', "s", {"a"}, True),
+        ('"a" == s2', "s2", {"a"}, True),
+        ('s in ["a", "b"]', "s", {"a", "b"}, True),
+        ("s in []", "s", set(), True),
+        ('(s == "a") || (s == "b")', "s", {"a", "b"}, True),
+        ('s in ["a", "b"] && s == "b"', "s", {"b"}, True),
+        ('s == "a" && i > 5', "s", {"a"}, False),
+        ('i > 5 && (s == "a" || s == "b")', "s", {"a", "b"}, False),
+        ('s in ["a", "b"] && e == "A"', "e", {"A"}, False),
+        ("k == -3", "k", {-3}, True),
+        ("k == 0x10", "k", {16}, True),
+        ("s == '\\u6d77'", "s", {"海"}, True),
+        ("s == r'\\u6d77'", "s", {"\\u6d77"}, True),
+    ],
+)
+def test_common_forms_are_looked_up(
+    expression: str, item: str, values: set[object], *, exact: bool
+) -> None:
+    assert compile_filter(expression, TYPES).equality == Equality(item, frozenset(values), exact)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        's != "a"',
+        '!(s == "a")',
+        's == "a" || i == 5',
+        "i2 == 5",
+        "i < 5",
+        'r.t == "a"',
+        "s == s2",
+        'y == b"a"',
+        "b == true",
+        "b",
+        's == "a" ? b : true',
+        's == "a" == b',
+        "s in l",
+    ],
+)
+def test_of_other_forms_nothing_is_certain(expression: str) -> None:
+    assert compile_filter(expression, TYPES).equality is None
 
 
 #: (filter, whether the record `PLAIN` passes); the language as design.md §5 and CEL define it.

@@ -1,7 +1,7 @@
 """
 Row filters by cel-expr-python, Google's wrapper of cel-cpp: typed, bounded, and fast.
 
-cel-python's parser is used for one thing: to know which items an expression reads.
+cel-python's parser is used to know which items an expression reads, and what an index can answer.
 """
 
 import datetime as dt
@@ -10,10 +10,11 @@ from functools import cache, lru_cache
 
 from cel_expr_python import cel
 from celpy.celparser import CELParseError, CELParser
-from lark import Token
+from lark import Token, Tree
 
+from bus.adapters.cel.equalities import find_equality
 from bus.errors import FilterInvalid
-from bus.views.row_filter import FilterType, RowFilter
+from bus.views.row_filter import Equality, FilterType, RowFilter
 
 MAX_SOURCE_BYTES = 4096
 
@@ -62,7 +63,9 @@ class _CelFilter:
         self._expression = expression
         self._types = types
         self._evaluate = program.eval
-        self._items = _items_read(expression) & types.keys()
+        tree = _parse(expression)
+        self._items = _items_read(tree) & types.keys()
+        self._equality = find_equality(tree, types)
         self._dynamic = tuple(name for name in self._items if types[name] is FilterType.DYN)
         self._binary = tuple(name for name in self._items if types[name] in _MAY_HOLD_BYTES)
         self._variant = lru_cache(maxsize=64)(self._compile_variant)
@@ -70,6 +73,10 @@ class _CelFilter:
     @property
     def items(self) -> frozenset[str]:
         return self._items
+
+    @property
+    def equality(self) -> Equality | None:
+        return self._equality
 
     def matches(self, values: Mapping[str, object]) -> bool | None:
         evaluate = self._evaluate
@@ -110,11 +117,14 @@ def _uncut(value: object) -> object:
             return value
 
 
-def _items_read(expression: str) -> frozenset[str]:
+def _parse(expression: str) -> Tree[Token]:
     try:
-        tree = _parser().parse(expression)
+        return _parser().parse(expression)
     except CELParseError as error:
         raise FilterInvalid(expression, f"it cannot be analysed: {error}") from error
+
+
+def _items_read(tree: Tree[Token]) -> frozenset[str]:
     return frozenset(
         str(child)
         for ident in tree.find_data("ident")

@@ -39,27 +39,34 @@ POSITION_LOST = frozenset(
     {
         KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
         KafkaError.OFFSET_OUT_OF_RANGE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     }
 )
-#: What a client hears of a topic in the moments after it was made.
-_NO_LEADER_YET = frozenset(
+#: What a client hears of a topic in the moments after it was made, or when there is none.
+UNKNOWN = frozenset(
     {
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._NOENT,  # noqa: SLF001
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
         KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    }
+)
+#: To ask again would not help: it is not allowed, or cannot be asked.
+_FINAL = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+        KafkaError._INVALID_ARG,  # noqa: SLF001
+        KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
     }
 )
 #: A client that asks for offsets does not notice by itself that the leader has changed its epoch,
 #: as it does when it comes back: only a new one does.
 _EPOCH_UNKNOWN = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
-#: What the answer "try again" looks like when it is asked for offsets.
-_ASK_AGAIN = _NO_LEADER_YET | _EPOCH_UNKNOWN | {KafkaError._TRANSPORT}  # noqa: SLF001
+#: How long a topic that has just been made may be unknown, or without a leader.
 _LEADER_SECONDS = 10.0
 _LEADER_PAUSE_SECONDS = 0.1
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001
@@ -112,7 +119,7 @@ class KafkaLogReaders:
     def _offsets(
         self, partitions: Collection[Partition], spec: OffsetSpec
     ) -> Mapping[Partition, int]:
-        """Ask for offsets, again while a topic that has just been made has no leader yet."""
+        """Ask for offsets, again for a while: a topic that was just made has no leader yet."""
         deadline = time.monotonic() + _LEADER_SECONDS
         while True:
             try:
@@ -121,7 +128,7 @@ class KafkaLogReaders:
                 code = error.args[0].code()
                 if code in _EPOCH_UNKNOWN:
                     self._admin.renew(self._admin.client)
-                if code not in _ASK_AGAIN or time.monotonic() > deadline:
+                if code in _FINAL or time.monotonic() > deadline:
                     raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
                 time.sleep(_LEADER_PAUSE_SECONDS)
 
@@ -156,6 +163,8 @@ class KafkaLogReader:
         self._group = group
         self._consumer = self._connect()
         self._positions = dict(starts)
+        #: What the client says that there is not, and until when that is waited for.
+        self._unknown: dict[Partition, float] = {}
         self._assign()
 
     def read(self, most: int, seconds: float) -> Sequence[Record]:
@@ -173,10 +182,14 @@ class KafkaLogReader:
             fault = message.error()
             if fault is None:
                 self._positions[partition] = offset + 1
+                self._unknown.pop(partition, None)
                 records.append(message)
             elif fault.code() == _END:
                 # Markers of transactions take offsets too; the end of the log is beyond them.
                 self._positions[partition] = max(self._positions[partition], offset)
+                self._unknown.pop(partition, None)
+            elif fault.code() in UNKNOWN:
+                self._unknown.setdefault(partition, time.monotonic() + _LEADER_SECONDS)
             elif fault.code() in UNREADABLE:
                 self.seek(
                     partition, first_readable(self._connection, self._group, partition, offset)
@@ -185,6 +198,7 @@ class KafkaLogReader:
                 raise AccessDenied(f"{partition.topic} may not be read")
             elif fault.code() in POSITION_LOST or fault.fatal():
                 raise BrokerUnavailable(f"{partition.topic}/{partition.number}: {fault.str()}")
+        self._give_up_unknown()
         return records
 
     def position(self, partition: Partition) -> int:
@@ -226,6 +240,13 @@ class KafkaLogReader:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _give_up_unknown(self) -> None:
+        """Raise `BrokerUnavailable` if a partition has been unknown for too long."""
+        for partition, until in self._unknown.items():
+            if time.monotonic() > until:
+                where = f"{partition.topic}/{partition.number}"
+                raise BrokerUnavailable(f"{where} is not known to the broker")
 
     def _connect(self) -> Consumer:
         return Consumer(
@@ -300,7 +321,7 @@ def _unreadable_batch(consumer: Consumer, partition: Partition, position: int) -
         if message is None:
             continue
         fault = message.error()
-        if fault is None or fault.code() == _END or fault.code() in POSITION_LOST:
+        if fault is None or fault.code() == _END or fault.code() in POSITION_LOST | UNKNOWN:
             return None
         if fault.code() in UNREADABLE:
             return message.offset()

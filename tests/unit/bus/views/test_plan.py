@@ -25,7 +25,7 @@ from bus.views.plan import (
     Upsert,
     compile_plan,
 )
-from bus.views.row_filter import FilterType, RowFilter
+from bus.views.row_filter import Equality, FilterType, RowFilter
 from tests.avro_cases import comparable, record_cases
 
 EVENT = uuid.UUID("00000000-0000-4000-8000-000000000001")
@@ -283,6 +283,8 @@ class _Parity:
     """A stand-in filter that needs no engine: whether the key has an even number of letters."""
 
     items = frozenset({"id"})
+
+    equality: Equality | None = None
 
     def matches(self, values: Mapping[str, object]) -> bool:
         return len(str(values["id"])) % 2 == 0

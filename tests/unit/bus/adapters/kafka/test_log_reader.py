@@ -1,15 +1,15 @@
-"""Unit tests of `bus.adapters.kafka.log_reader`: calls that do not come back."""
+"""Unit tests of `bus.adapters.kafka.log_reader`: what does not come back, or not yet."""
 
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from bus.adapters.kafka import log_reader as module
 from bus.adapters.kafka.connection import KafkaConnection
-from bus.adapters.kafka.log_reader import KafkaLogReader
+from bus.adapters.kafka.log_reader import KafkaLogReader, KafkaLogReaders
 from bus.errors import BrokerUnavailable
 from bus.ports import Committed, Partition
 
@@ -63,3 +63,124 @@ def test_a_commit_that_never_ends_is_given_up_and_the_reader_goes_on(
     first, second = HungConsumer.made
     assert (first.commits, second.commits) == (0, 1)
     assert second.assigned == [("t", 0, 7)]
+
+
+class Said:
+    """What a consumer returns: a record, or an error."""
+
+    def __init__(self, code: int | None = None) -> None:
+        self.code = code
+
+    def error(self) -> KafkaError | None:
+        return None if self.code is None else KafkaError(self.code)
+
+    def topic(self) -> str:
+        return WHERE.topic
+
+    def partition(self) -> int:
+        return WHERE.number
+
+    def offset(self) -> int:
+        return 5
+
+
+class TellingConsumer(HungConsumer):
+    """A consumer that returns what it was told to, one at a time."""
+
+    says: list[Said]
+
+    def consume(self, _most: int, _seconds: float) -> list[Said]:
+        return [self.says.pop(0)] if self.says else []
+
+
+@pytest.fixture
+def telling(monkeypatch: pytest.MonkeyPatch) -> KafkaLogReader:
+    """Return a reader with a consumer that says what the test wants; its patience is over."""
+    HungConsumer.made, TellingConsumer.says = [], []
+    monkeypatch.setattr(module, "Consumer", TellingConsumer)
+    monkeypatch.setattr(module, "_LEADER_SECONDS", -1.0)
+    connection = KafkaConnection(bootstrap="none:1", username="u", password="p")
+    return KafkaLogReader(connection, "group", {WHERE: 5})
+
+
+UNKNOWN_TOPIC = KafkaError.UNKNOWN_TOPIC_OR_PART
+
+
+def test_a_topic_that_was_just_made_may_be_unknown_at_first(
+    telling: KafkaLogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LEADER_SECONDS", 3600.0)
+    TellingConsumer.says = [Said(UNKNOWN_TOPIC), Said()]
+
+    assert list(telling.read(1, 0)) == []
+    assert len(telling.read(1, 0)) == 1
+    assert telling.position(WHERE) == 6
+
+
+def test_a_topic_that_stays_unknown_is_told(telling: KafkaLogReader) -> None:
+    TellingConsumer.says = [Said(UNKNOWN_TOPIC)]
+
+    with pytest.raises(BrokerUnavailable, match="t/0 is not known"):
+        telling.read(1, 0)
+    # The client says it only once.
+    with pytest.raises(BrokerUnavailable, match="t/0 is not known"):
+        telling.read(1, 0)
+
+
+def test_a_position_outside_the_log_is_told_at_once(telling: KafkaLogReader) -> None:
+    TellingConsumer.says = [Said(KafkaError._AUTO_OFFSET_RESET)]
+
+    with pytest.raises(BrokerUnavailable, match="t/0"):
+        telling.read(1, 0)
+
+
+class AskedAdmin:
+    """An admin client whose answers are errors until it has none left."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+        self.seconds = 1.0
+        self.client = object()
+
+    def ask(self, _request: object) -> dict[Partition, int]:
+        if self.codes:
+            raise KafkaException(KafkaError(self.codes.pop(0)))
+        return {WHERE: 9}
+
+    def renew(self, _used: object) -> None:
+        pass
+
+
+def asking(monkeypatch: pytest.MonkeyPatch, *codes: int) -> KafkaLogReaders:
+    """Return readers whose questions for offsets are first answered with errors."""
+    monkeypatch.setattr(module, "KafkaAdmin", lambda *_, **__: AskedAdmin(*codes))
+    monkeypatch.setattr(module, "_LEADER_PAUSE_SECONDS", 0.0)
+    return KafkaLogReaders(
+        KafkaConnection(bootstrap="none:1", username="u", password="p"), group="g"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._DESTROY,
+    ],
+)
+def test_offsets_are_asked_for_again_while_that_may_help(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    assert asking(monkeypatch, code, code).ends([WHERE]) == {WHERE: 9}
+
+
+def test_what_is_not_allowed_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers = asking(monkeypatch, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+    with pytest.raises(BrokerUnavailable, match="could not ask for offsets"):
+        readers.ends([WHERE])
+    assert readers.ends([WHERE]) == {WHERE: 9}
