@@ -226,15 +226,15 @@ def view(
     resource: str = RESOURCE,
     generation: int = 1,
     row_filter: str | None = None,
-    items: Iterable[str] = ("code", "name"),
+    items: Iterable[str] | Mapping[str, Treatment] = ("code", "name"),
 ) -> View:
-    """Return the view that keeps `items` as they are."""
+    """Return the view that keeps `items` as they are, or treats them as it says."""
     return make_view(
         jurisdiction=jurisdiction,
         resource=resource,
         generation=generation,
         row_filter=row_filter,
-        treatments=dict.fromkeys(items, Treatment.KEEP),
+        treatments=items if isinstance(items, Mapping) else dict.fromkeys(items, Treatment.KEEP),
     )
 
 

@@ -77,7 +77,11 @@ def towns(partitions: int = 2, *, schemas: Mapping[int, str] | None = None) -> R
 
 
 def towns_view(
-    *kept: str, rows: str | None = None, incarnation: int = 1, partitions: int = 1
+    *kept: str,
+    treated: Mapping[str, Treatment] | None = None,
+    rows: str | None = None,
+    incarnation: int = 1,
+    partitions: int = 1,
 ) -> ViewPolicy:
     """Return a view of `towns`; view schema ids are 1000 more than their writers'."""
     view = make_view(
@@ -85,7 +89,7 @@ def towns_view(
         resource="towns",
         generation=1,
         row_filter=rows,
-        treatments=dict.fromkeys({"id", *kept}, Treatment.KEEP),
+        treatments=dict.fromkeys({"id", *kept}, Treatment.KEEP) | dict(treated or {}),
     )
     return ViewPolicy(
         view=view,
@@ -244,7 +248,8 @@ class Bus:
             for schema in next(iter(self.resources.values())).schemas
             if view.projections[schema.id] == int.from_bytes(value[1:5], "big")
         )
-        schema = fastavro.parse_schema(json.loads(view_schema(writer, view.view.kept())))
+        text = view_schema(writer, view.view.kept(), view.view.nulled())
+        schema = fastavro.parse_schema(json.loads(text))
         record = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
         assert isinstance(record, dict)
         return record.pop("meta"), record

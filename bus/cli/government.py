@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -186,14 +187,20 @@ def show_request(request: RequestId) -> None:
 def approve_request(
     request: RequestId,
     until: Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="The last day.")],
-    item: Items = None,
+    item: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--item",
+            help="A data item, or item=treatment (null, partial 脱敏, fixed); several times.",
+        ),
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="A row filter in CEL.")] = None,
 ) -> None:
-    """Approve what was asked for, or a part of it (--item, --rows)."""
+    """Approve what was asked for, or a part of it (--item, --rows), masked where you say so."""
     with acting() as api:
         asked = api.get(f"/requests/{request}")["ask"]
         body = {
-            "items": item or asked["items"],
+            "items": treated_items(item) if item else asked["items"],
             "rows": rows or asked["row_filter"],
             "purpose": asked["purpose"],
             "mode": asked["mode"],
@@ -201,6 +208,15 @@ def approve_request(
             "valid_until": until.date().isoformat(),
         }
         show(api.post(f"/requests/{request}/approve", body), as_json=True)
+
+
+def treated_items(items: Sequence[str]) -> dict[str, str]:
+    """Return the treatment of each of `items`, each of them a name or name=treatment."""
+    treated: dict[str, str] = {}
+    for item in items:
+        name, separator, treatment = item.partition("=")
+        treated[name] = treatment if separator else "keep"
+    return treated
 
 
 @request_group.command("refuse")

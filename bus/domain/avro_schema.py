@@ -100,16 +100,30 @@ def source_schema(jurisdiction: str, resource: str, items: Iterable[DataItem]) -
     return _text({"type": "record", "name": "Record", "namespace": namespace, "fields": fields})
 
 
-def view_schema(writer_schema: str, kept: Collection[str]) -> str:
+def view_schema(
+    writer_schema: str, kept: Collection[str], nulled: Collection[str] = frozenset()
+) -> str:
     """
     Return the schema of a view's records that are cut out of records of `writer_schema`.
 
-    Types never refer from one item to another, so each field can be taken as it stands.
+    Types never refer from one item to another, so each field can be taken as it stands; those of
+    the kept items that are `nulled` may be null, whatever they are in the source.
     """
     schema = json.loads(writer_schema)
     fields = [{"name": META, "type": VIEW_META}]
-    fields += [field for field in schema["fields"] if field["name"] in kept]
+    fields += [
+        _nullable(field) if field["name"] in nulled else field
+        for field in schema["fields"]
+        if field["name"] in kept
+    ]
     return _text({**schema, "name": "View", "fields": fields})
+
+
+def _nullable(field: Json) -> Json:
+    written = field["type"]
+    if isinstance(written, list):
+        return field
+    return {"name": field["name"], "type": ["null", written], "default": None}
 
 
 def _text(schema: Json) -> str:

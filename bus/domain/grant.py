@@ -14,7 +14,7 @@ from bus.domain.entry import CatalogEntry, DeliveryMode
 from bus.domain.names import is_code
 from bus.domain.organisation import Organisation
 from bus.domain.share import Purpose, Scope, ShareClass
-from bus.domain.view import AVAILABLE_TREATMENTS, Treatment, View, make_view
+from bus.domain.view import AVAILABLE_TREATMENTS, Treatment, View, make_view, may_treat
 
 #: design.md §5: a row filter has at most 4 kB.
 MAX_FILTER_BYTES = 4096
@@ -141,6 +141,12 @@ def _item_faults(grant: Grant, entry: CatalogEntry) -> Iterator[Fault]:
                 "TREATMENT_NOT_AVAILABLE",
                 f"items.{name}",
                 f"treatment `{treatment}` is not available yet; use `keep`, or leave the item out",
+            )
+        elif not may_treat(treatment, known[name].type):
+            yield Fault(
+                "TREATMENT_NOT_FOR_TYPE",
+                f"items.{name}",
+                f"treatment `{treatment}` is for texts, and {name!r} is none; use `null`",
             )
         yield from _class_faults(grant, entry, name)
 

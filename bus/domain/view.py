@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bus.domain.items import ItemType, Nullable, Scalar
+
 _VIEW_ID_LENGTH = 12
 
 
@@ -21,14 +23,24 @@ class Treatment(StrEnum):
     KEEP = "keep"
     OMIT = "omit"
     NULL = "null"
+    """The item is there, and always null."""
     PARTIAL = "partial"
-    """脱敏: first and last characters kept."""
+    """脱敏: a text of which the first and last letters are kept (`bus.domain.masking`)."""
     HMAC = "hmac"
     FIXED = "fixed"
+    """A text that is always `***`, also where there is none."""
 
 
 #: The treatments that the kernel carries out today; others are refused when a grant is decided.
-AVAILABLE_TREATMENTS = frozenset({Treatment.KEEP, Treatment.OMIT})
+AVAILABLE_TREATMENTS = frozenset(set(Treatment) - {Treatment.HMAC})
+#: Those that are for texts alone.
+_OF_TEXT = frozenset({Treatment.PARTIAL, Treatment.FIXED})
+
+
+def may_treat(treatment: Treatment, item_type: ItemType) -> bool:
+    """Tell whether items of a type can be treated so."""
+    inner = item_type.inner if isinstance(item_type, Nullable) else item_type
+    return treatment not in _OF_TEXT or inner is Scalar.STRING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +74,10 @@ class View:
     def kept(self) -> frozenset[str]:
         """Return the names of the items that a record of this view has."""
         return frozenset(self.treatments)
+
+    def nulled(self) -> frozenset[str]:
+        """Return the names of those that are always null."""
+        return frozenset(name for name, how in self.treatments.items() if how is Treatment.NULL)
 
 
 def make_view(

@@ -171,7 +171,7 @@ def _policy_objects(
         view = incarnation.view
         projections: dict[int, int] = {}
         for writer in by_generation[view.resource, view.generation].schemas:
-            schema_id = transaction.schema_id(view_schema(writer.text, view.kept()))
+            schema_id = transaction.schema_id(view_schema(writer.text, view.kept(), view.nulled()))
             transaction.add_to_subject(value_subject(incarnation.topic), schema_id)
             projections[writer.id] = schema_id
         compiled = ViewPolicy(

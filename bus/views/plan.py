@@ -9,18 +9,17 @@ needs, and nothing is encoded but `meta`.
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final, TypeAlias
 
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
 from bus.domain.record_key import KEY_MAX_BYTES, partition_of
-from bus.domain.view import AVAILABLE_TREATMENTS
-from bus.errors import ContractError, MalformedRecord
+from bus.errors import MalformedRecord
 from bus.views.candidates import Candidates
 from bus.views.filter_values import compile_decode
 from bus.views.key_items import ExpectedKey, expected_key
 from bus.views.row_filter import FilterCompiler, RowFilter, filter_types
 from bus.views.schema_tree import Node, parse_schema
+from bus.views.treated import Treat, compile_treatment
 from bus.views.walker import Walk, compile_walk, write_varint
 
 #: Confluent wire format: a zero byte and four bytes of schema id before the Avro value.
@@ -194,8 +193,9 @@ class _Projection:
     index: int
     prefix: bytes
     row_filter: RowFilter | None
-    runs: tuple[tuple[int, int], ...]
-    """Kept fields as (first, last + 1): neighbours are copied in one piece."""
+    pieces: tuple[tuple[int, int, Treat | None], ...]
+    """Kept fields as (first, last + 1, None): neighbours are copied in one piece. A field that is
+    treated is a piece of its own."""
 
 
 class _WriterPlan:
@@ -273,7 +273,12 @@ class _WriterPlan:
         for position in found:
             projection = self._projections[position]
             if only is None or projection.index in only:
-                kept = [value[ends[first] : ends[last]] for first, last in projection.runs]
+                kept = [
+                    value[ends[first] : ends[last]]
+                    if treat is None
+                    else treat(value, ends[first], ends[last])
+                    for first, last, treat in projection.pieces
+                ]
                 yield projection.index, b"".join((projection.prefix, meta, *kept))
 
     def _ask(
@@ -304,24 +309,34 @@ def _projection(
     schema: WriterSchema,
     root: Node,
 ) -> _Projection:
-    if not set(view.view.treatments.values()) <= AVAILABLE_TREATMENTS:
-        raise ContractError(f"view {view.topic} has a treatment that this kernel does not know")
-    kept = [at for at, name in enumerate(root.field_names) if name in view.view.treatments]
+    treats = [
+        (at, compile_treatment(view.view.treatments[name], root.children[at]))
+        for at, name in enumerate(root.field_names)
+        if name in view.view.treatments
+    ]
     return _Projection(
         index=index,
         prefix=bytes([_MAGIC]) + view.projections[schema.id].to_bytes(4, "big"),
         row_filter=row_filter,
-        runs=tuple(_runs(kept)),
+        pieces=tuple(_pieces(treats)),
     )
 
 
-def _runs(fields: Sequence[int]) -> Iterable[tuple[int, int]]:
-    """Yield the runs of neighbours in the ascending list `fields` as (first, last + 1)."""
-    if not fields:
-        return
-    first = fields[0]
-    for left, right in pairwise(fields):
-        if right != left + 1:
-            yield first, left + 1
-            first = right
-    yield first, fields[-1] + 1
+def _pieces(
+    treats: Iterable[tuple[int, Treat | None]],
+) -> Iterable[tuple[int, int, Treat | None]]:
+    """Yield the pieces of a view: runs of neighbours that are copied, and treated fields."""
+    first = last = 0
+    for at, treat in treats:
+        if treat is None and last == at:
+            last = at + 1
+            continue
+        if first < last:
+            yield first, last, None
+        if treat is None:
+            first, last = at, at + 1
+        else:
+            yield at, at + 1, treat
+            first = last = at + 1
+    if first < last:
+        yield first, last, None

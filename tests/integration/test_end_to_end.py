@@ -9,6 +9,7 @@ from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.system_clock import SystemClock
 from bus.domain.grant import Grant
 from bus.domain.names import group_prefix, subscription_principal
+from bus.domain.view import Treatment
 from consumers import Change, ChangeKind, Subscriber
 from consumers.postgres_sink.sink import PostgresSink
 from tests.live_platform import LivePlatform, wait_until
@@ -152,6 +153,34 @@ def test_the_sink_keeps_a_typed_table_exactly_once(platform: LivePlatform) -> No
         ("name", "text"),
         ("population", "bigint"),
     ]
+
+
+def test_masked_items_reach_a_table_and_are_verified(platform: LivePlatform) -> None:
+    """R-058: partial content, enforced in the stream; the oracle masks by itself."""
+    entry = platform.new_resource()
+    treatments = {
+        "code": Treatment.KEEP,
+        "name": Treatment.PARTIAL,
+        "district": Treatment.FIXED,
+        "population": Treatment.NULL,
+    }
+    grant = platform.new_grant(entry, treatments=treatments, row_filter='district == "east"')
+    dsn = platform.new_database()
+    with platform.publisher(entry) as publisher:
+        publisher.upsert(town("1", name="13812341234"))
+        publisher.upsert(town("2", name="王小明", population=None))
+        publisher.upsert(town("3", district="west"))
+
+    sink = open_sink(platform, grant, dsn)
+    wait_until(lambda: sink.step() == 0 and _rows(dsn) == 2, "the rows arrive")
+    sink.close()
+
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "SELECT code, name, district, population FROM towns ORDER BY code"
+        ).fetchall()
+    assert rows == [("1", "138****1234", "***", None), ("2", "王*明", "***", None)]
+    assert platform.verify(grant).well
 
 
 def test_a_narrowed_grant_is_followed_to_its_new_view(platform: LivePlatform) -> None:

@@ -20,6 +20,7 @@ from typing_extensions import override
 from bus.adapters.cel.cel_python import row_predicate
 from bus.adapters.memory.broker import Fault, MemoryGroupConsumer
 from bus.domain.policy import ViewPolicy
+from bus.domain.view import AVAILABLE_TREATMENTS, Treatment
 from bus.errors import WriterFenced
 from bus.router import fill
 from bus.router.router import SCHEMA_WAIT_SECONDS, Router
@@ -95,13 +96,18 @@ class RouterLife(RuleBasedStateMachine):
     def malformed(self, key: str, what: bytes) -> None:
         self.bus.publish(towns_of(self.bus), key.encode(), what)
 
-    @rule(rows=st.sampled_from(FILTERS), kept=st.sets(st.sampled_from(["kind", "size"])))
-    def add_view(self, rows: str | None, kept: set[str]) -> None:
-        view = towns_view(*kept, rows=rows)
+    @rule(
+        rows=st.sampled_from(FILTERS),
+        kind=st.sampled_from(sorted(AVAILABLE_TREATMENTS)),
+        size=st.sampled_from([Treatment.KEEP, Treatment.OMIT, Treatment.NULL]),
+    )
+    def add_view(self, rows: str | None, kind: Treatment, size: Treatment) -> None:
+        treated = {"kind": kind, "size": size}
+        view = towns_view(treated=treated, rows=rows)
         if any(each.view.id == view.view.id for each in self.views) or len(self.views) >= 4:
             return
         number = self.incarnations[view.view.id] = self.incarnations.get(view.view.id, 0) + 1
-        self.views.append(towns_view(*kept, rows=rows, incarnation=number))
+        self.views.append(towns_view(treated=treated, rows=rows, incarnation=number))
         self._declare()
 
     @precondition(lambda self: self.views)

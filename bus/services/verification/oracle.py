@@ -11,7 +11,7 @@ from fastavro.validation import validate
 from bus.domain.names import META
 from bus.domain.policy import ResourcePolicy
 from bus.domain.record_key import KEY_MAX_BYTES, partition_of
-from bus.domain.view import View
+from bus.domain.view import Treatment, View
 
 #: (values by item name) -> whether the record belongs to the view.
 RowPredicate = Callable[[Mapping[str, Any]], bool]
@@ -80,8 +80,8 @@ class ViewOracle:
             self._clean.add(key)
         if record is None or (self._matches is not None and not self._matches(record)):
             return True, None
-        kept = self._view.treatments
-        return True, {name: item for name, item in record.items() if name in kept}
+        how = self._view.treatments
+        return True, {name: _shown(item, how[name]) for name, item in record.items() if name in how}
 
     @property
     def undecided(self) -> frozenset[bytes]:
@@ -131,6 +131,34 @@ class ViewOracle:
         if len(spelled) == 1:
             return str(spelled[0]).encode()
         return json.dumps(spelled, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _shown(value: Any, how: Treatment) -> Any:  # noqa: ANN401 (any item)
+    """Return what a view shows of an item; said here once more, on purpose."""
+    match how:
+        case Treatment.KEEP:
+            return value
+        case Treatment.NULL:
+            return None
+        case Treatment.FIXED:
+            return "***"
+        case Treatment.PARTIAL:
+            return None if value is None else _masked(value)
+        case _:
+            raise ValueError(f"no view has the treatment {how}")
+
+
+def _masked(text: str) -> str:
+    length = len(text)
+    if length >= 11:  # noqa: PLR2004
+        shown = {*range(3), *range(length - 4, length)}
+    elif length >= 7:  # noqa: PLR2004
+        shown = {0, 1, length - 2, length - 1}
+    elif length >= 3:  # noqa: PLR2004
+        shown = {0, length - 1}
+    else:
+        shown = {0} if length == 2 else set()  # noqa: PLR2004
+    return "".join(letter if at in shown else "*" for at, letter in enumerate(text))
 
 
 def _may_be_key(key: bytes) -> bool:

@@ -69,6 +69,20 @@ def test_a_view_schema_has_the_kept_items_in_catalog_order_behind_the_routers_me
     ]
 
 
+def test_what_a_view_shows_as_null_may_be_null_whatever_it_is_in_the_source() -> None:
+    written = builders.schema_of(builders.entry())
+
+    schema = json.loads(
+        view_schema(written, {"code", "name", "population"}, {"name", "population"})
+    )
+
+    assert schema["fields"][1:] == [
+        {"name": "code", "type": "string"},
+        {"name": "name", "type": ["null", "string"], "default": None},
+        {"name": "population", "type": ["null", "long"], "default": None},
+    ]
+
+
 def test_a_provider_says_of_an_event_who_it_is_and_when_it_happened_and_no_more() -> None:
     assert [field["name"] for field in SOURCE_META["fields"]] == ["event_id", "occurred_at"]
 

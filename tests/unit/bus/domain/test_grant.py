@@ -9,7 +9,7 @@ from bus.domain.entry import CatalogEntry, DeliveryMode
 from bus.domain.grant import MAX_FILTER_BYTES, Fault, Grant, GrantState, grant_faults
 from bus.domain.organisation import Zone
 from bus.domain.share import Purpose, Scope
-from bus.domain.view import Treatment
+from bus.domain.view import AVAILABLE_TREATMENTS, Treatment
 from tests import builders
 
 KEEP = Treatment.KEEP
@@ -59,7 +59,7 @@ def test_a_grant_inside_what_the_entry_allows_has_no_fault() -> None:
         ({"items": ["name"]}, "KEY_ITEMS_REQUIRED", "items"),
         ({"treatments": {"code": Treatment.OMIT}}, "KEY_ITEMS_REQUIRED", "items"),
         (
-            {"treatments": {"code": KEEP, "name": Treatment.PARTIAL}},
+            {"treatments": {"code": KEEP, "name": Treatment.HMAC}},
             "TREATMENT_NOT_AVAILABLE",
             "items.name",
         ),
@@ -75,7 +75,21 @@ def test_a_grant_outside_of_it_is_refused_with_the_code_and_the_key(
     ]
 
 
-@pytest.mark.parametrize("treatment", sorted(set(Treatment) - {KEEP, Treatment.OMIT}))
+@pytest.mark.parametrize("treatment", [Treatment.NULL, Treatment.PARTIAL, Treatment.FIXED])
+def test_texts_may_be_masked(treatment: Treatment) -> None:
+    """R-058: partial content, down to a part of an item."""
+    assert faults_of(builders.grant(treatments={"code": KEEP, "name": treatment})) == []
+
+
+def test_what_is_no_text_cannot_be_masked() -> None:
+    grant = builders.grant(treatments={"code": KEEP, "population": Treatment.PARTIAL})
+
+    (fault,) = faults_of(grant, builders.entry())
+
+    assert (fault.code, fault.key) == ("TREATMENT_NOT_FOR_TYPE", "items.population")
+
+
+@pytest.mark.parametrize("treatment", sorted(set(Treatment) - AVAILABLE_TREATMENTS))
 def test_a_treatment_that_the_kernel_cannot_carry_out_is_refused(treatment: Treatment) -> None:
     """Invariant 2: better no grant than one that shows more than was decided."""
     grant = builders.grant(treatments={"code": KEEP, "name": treatment})

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.domain.view import AVAILABLE_TREATMENTS, Treatment, View, make_view, widens
+from bus.domain.items import ArrayType, EnumType, ItemType, Nullable, Scalar
+from bus.domain.view import (
+    AVAILABLE_TREATMENTS,
+    Treatment,
+    View,
+    make_view,
+    may_treat,
+    widens,
+)
 from tests import builders
 
 TREATMENTS = st.dictionaries(
@@ -140,4 +148,24 @@ def test_widening_is_an_order(one: View, two: View, three: View) -> None:
 
 
 def test_only_what_the_kernel_carries_out_is_available() -> None:
-    assert {Treatment.KEEP, Treatment.OMIT} == AVAILABLE_TREATMENTS
+    assert set(Treatment) - AVAILABLE_TREATMENTS == {Treatment.HMAC}
+
+
+@pytest.mark.parametrize(
+    ("item_type", "of_text"),
+    [
+        (Scalar.STRING, True),
+        (Nullable(Scalar.STRING), True),
+        (Scalar.UUID, False),
+        (Nullable(Scalar.LONG), False),
+        (EnumType("e", ("A",)), False),
+        (ArrayType(Scalar.STRING), False),
+    ],
+)
+def test_texts_alone_can_be_masked_and_everything_be_null(
+    item_type: ItemType, *, of_text: bool
+) -> None:
+    assert may_treat(Treatment.PARTIAL, item_type) is of_text
+    assert may_treat(Treatment.FIXED, item_type) is of_text
+    assert may_treat(Treatment.NULL, item_type)
+    assert may_treat(Treatment.KEEP, item_type)

@@ -3,7 +3,7 @@
 import io
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import fastavro
@@ -16,6 +16,7 @@ from bus.domain.avro_schema import view_schema
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
 from bus.domain.record_key import partition_of
 from bus.domain.view import Treatment, make_view
+from bus.errors import ContractError
 from bus.views.plan import (
     MAX_VALUE_BYTES,
     Delete,
@@ -75,15 +76,20 @@ def resource(
     )
 
 
-def view(*kept: str, rows: str | None = None, name: str = "v") -> ViewPolicy:
-    """Return a view that keeps items; records of writer schema n become view schema 100 + n."""
+def view(
+    *kept: str,
+    treated: Mapping[str, Treatment] | None = None,
+    rows: str | None = None,
+    name: str = "v",
+) -> ViewPolicy:
+    """Return a view of items; records of writer schema n become view schema 100 + n."""
     return ViewPolicy(
         view=make_view(
             jurisdiction="cn",
             resource="people",
             generation=3,
             row_filter=rows,
-            treatments=dict.fromkeys(kept, Treatment.KEEP),
+            treatments=dict.fromkeys(kept, Treatment.KEEP) | dict(treated or {}),
         ),
         incarnation=1,
         topic=f"os.view.cn.people.{name}.1",
@@ -104,9 +110,9 @@ def encode(record: Mapping[str, Any], schema: str = PEOPLE, schema_id: int = 1) 
     return b"\x00" + schema_id.to_bytes(4, "big") + out.getvalue()
 
 
-def decode(value: bytes, writer: str, kept: set[str]) -> Any:
+def decode(value: bytes, writer: str, kept: set[str], nulled: Collection[str] = ()) -> Any:
     """Return a view record, read with the schema that the catalog registers for it."""
-    schema = fastavro.parse_schema(json.loads(view_schema(writer, kept)))
+    schema = fastavro.parse_schema(json.loads(view_schema(writer, kept, nulled)))
     body = io.BytesIO(value[5:])
     record = fastavro.schemaless_reader(body, schema, None)
     assert body.read() == b""
@@ -144,6 +150,62 @@ def test_a_view_has_its_items_and_the_meta_of_the_bus() -> None:
         "age": 30,
     }
     assert b"s3cret" not in value
+
+
+def test_items_are_treated_and_their_neighbours_copied() -> None:
+    """design.md §5: null, partial, fixed; invariant 2: what is hidden is nowhere in the bytes."""
+    treated = {
+        "name": Treatment.PARTIAL,
+        "age": Treatment.NULL,
+        "secret": Treatment.FIXED,
+    }
+    compiled = plan(resource(PEOPLE), view("id", treated=treated))
+
+    (outcome,) = compiled.apply(
+        0, [(42, b"p1", encode({**person(), "name": "13812341234", "secret": "s3cret"}))]
+    )
+
+    assert isinstance(outcome, Upsert)
+    ((_, value),) = outcome.projections
+    record = decode(value, PEOPLE, {"id", *treated}, {"age"})
+    del record["meta"]
+    assert record == {"id": "p1", "name": "138****1234", "age": None, "secret": "***"}
+    assert b"3812" not in value
+    assert b"s3cret" not in value
+
+
+@pytest.mark.parametrize(
+    ("treatment", "value", "shown"),
+    [
+        (Treatment.PARTIAL, None, None),
+        (Treatment.PARTIAL, "王小明", "王*明"),
+        (Treatment.FIXED, None, "***"),
+        (Treatment.FIXED, "王小明", "***"),
+        (Treatment.NULL, "王小明", None),
+    ],
+)
+def test_nullable_texts_are_treated(
+    treatment: Treatment, value: str | None, shown: str | None
+) -> None:
+    schema = json.loads(PEOPLE)
+    schema["fields"][-1]["type"] = ["null", "string"]
+    name, text = schema["fields"][-1]["name"], json.dumps(schema)
+    compiled = plan(resource(text), view("id", treated={name: treatment}))
+
+    (outcome,) = compiled.apply(0, [(42, b"p1", encode({**person(), name: value}, text))])
+
+    assert isinstance(outcome, Upsert)
+    ((_, written),) = outcome.projections
+    nulled = {name} if treatment is Treatment.NULL else set()
+    assert decode(written, text, {"id", name}, nulled)[name] == shown
+
+
+def test_what_is_no_text_is_not_masked() -> None:
+    """A view that was never checked does not show more than was decided."""
+    compiled = plan(resource(PEOPLE), view("id", treated={"age": Treatment.PARTIAL}))
+
+    with pytest.raises(ContractError, match="cannot be treated"):
+        compiled.apply(0, [(42, b"p1", encode(person()))])
 
 
 def test_a_filter_may_test_what_the_view_omits() -> None:
