@@ -44,6 +44,11 @@ _LOGICAL_RANGES: Final = {
 _UUID: Final = re.compile(rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MAX_VARINT_BYTES: Final = 10
 _CONTINUES: Final = 0x80
+#: The indexes 0 and 1, as they are written.
+_FIRST: Final = 0
+_SECOND: Final = 2
+#: Bits of a first byte that is not alone, or not the length of anything.
+_LONG_OR_NEGATIVE: Final = 0x81
 
 
 def read_varint(data: bytes, position: int) -> tuple[int, int]:
@@ -124,8 +129,16 @@ class _Compiler:
 
     def _union(self, node: Node) -> Walk:
         branches = [self.walk(child) for child in node.children]
+        first = branches[0]
+        second = branches[1] if len(branches) > 1 else None
 
         def walk(data: bytes, position: int, depth: int) -> int:
+            # Almost always null or the other branch; the rest is for the strict way below.
+            byte = data[position] if position < len(data) else _CONTINUES
+            if byte == _FIRST:
+                return first(data, position + 1, depth)
+            if byte == _SECOND and second is not None:
+                return second(data, position + 1, depth)
             index, after = read_varint(data, position)
             if not 0 <= index < len(branches):
                 raise MalformedRecord(
@@ -217,7 +230,10 @@ def _walk_integer(node: Node) -> Walk:
     least, most = _LOGICAL_RANGES.get(node.logical or "", default)
 
     def walk(data: bytes, position: int, _depth: int) -> int:
-        value, after = read_varint(data, position)
+        if position < len(data) and (byte := data[position]) < _CONTINUES:
+            value, after = (byte >> 1) ^ -(byte & 1), position + 1
+        else:
+            value, after = read_varint(data, position)
         if not least <= value <= most:
             raise MalformedRecord(
                 "VALUE_OUT_OF_RANGE", f"{value} at byte {position} is not within {least} and {most}"
@@ -239,7 +255,10 @@ def _walk_fixed(size: int) -> Walk:
 
 def _span(data: bytes, position: int) -> tuple[int, int]:
     """Return where the bytes or text at `position` start and end."""
-    length, start = read_varint(data, position)
+    if position < len(data) and not (byte := data[position]) & _LONG_OR_NEGATIVE:
+        length, start = byte >> 1, position + 1
+    else:
+        length, start = read_varint(data, position)
     if length < 0:
         raise MalformedRecord("BAD_LENGTH", f"length {length} at byte {position}")
     after = start + length
@@ -253,12 +272,20 @@ def _walk_bytes(data: bytes, position: int, _depth: int) -> int:
 
 
 def _walk_string(data: bytes, position: int, _depth: int) -> int:
-    start, after = _span(data, position)
+    start = position + 1
+    # Most texts are short: said here once more, because this is where the time goes.
+    if start <= len(data) and not (byte := data[position]) & _LONG_OR_NEGATIVE:
+        after = start + (byte >> 1)
+        if after > len(data):
+            raise MalformedRecord("TRUNCATED", f"{byte >> 1} bytes wanted at byte {start}")
+    else:
+        start, after = _span(data, position)
     text = data[start:after]
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        raise MalformedRecord("BAD_UTF8", f"text at byte {start}: {error.reason}") from None
+    if not text.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            raise MalformedRecord("BAD_UTF8", f"text at byte {start}: {error.reason}") from None
     if 0 in text:
         # Legal Avro, but no text for Postgres and others: it would stop every sink behind us.
         raise MalformedRecord("NUL_IN_TEXT", f"text at byte {start} contains U+0000")
