@@ -13,7 +13,7 @@ from confluent_kafka import (
 )
 
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
-from bus.adapters.kafka.log_reader import UNREADABLE, first_readable
+from bus.adapters.kafka.log_reader import UNREADABLE, first_readable, is_fatal
 from bus.adapters.kafka.static_member import leave_unless_it_follows
 from bus.errors import BrokerUnavailable, ConfigError
 from bus.ports import (
@@ -197,8 +197,7 @@ class KafkaGroupConsumer:
 
     def _fault(self, message: Message, error: KafkaError) -> ReadFault | None:
         partition = Partition(message.topic() or "", message.partition() or 0)
-        # A fatal error of the client comes as one of another kind that only points to it.
-        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001
+        if is_fatal(error):
             raise BrokerUnavailable(f"the consumer cannot go on: {error.str()}")
         if error.code() in UNREADABLE:
             start = message.offset() or 0

@@ -196,7 +196,7 @@ class KafkaLogReader:
                 )
             elif fault.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 raise AccessDenied(f"{partition.topic} may not be read")
-            elif fault.code() in POSITION_LOST or fault.fatal():
+            elif fault.code() in POSITION_LOST or is_fatal(fault):
                 raise BrokerUnavailable(f"{partition.topic}/{partition.number}: {fault.str()}")
         self._give_up_unknown()
         return records
@@ -268,6 +268,11 @@ class KafkaLogReader:
         self._consumer.assign(
             [TopicPartition(*where, start) for where, start in self._positions.items()]
         )
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Tell whether the client is dead: the error says so, or is of the kind that points to one."""
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL  # noqa: SLF001
 
 
 def first_readable(
