@@ -190,10 +190,10 @@ class PartitionTask:
     ) -> None:
         """Write what an upsert or delete means for the views `indexes` of the plan."""
         key = record.key() or b""
-        accepted_at = record.timestamp()[1]
         members = self.membership.get(key)
         matched = 0
-        if isinstance(outcome, Upsert):
+        if isinstance(outcome, Upsert) and outcome.projections:
+            accepted_at = record.timestamp()[1]
             for index, value in outcome.projections:
                 slot = self.slots[self.plan.views[index].topic]
                 matched |= slot.bit
@@ -210,7 +210,9 @@ class PartitionTask:
         if gone or deleted:
             reason = Reason.DELETED if deleted else Reason.LEFT_VIEW
             gone = self._write_tombstones(record, indexes, gone, reason, writer)
-        self.membership.set(key, members & ~gone | matched)
+        held = members & ~gone | matched
+        if held != members:
+            self.membership.set(key, held)
 
     def write_states(self, writer: TransactionalWriter, topic: str) -> None:
         """Write to the state topic what has changed since it was last settled."""

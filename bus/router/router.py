@@ -274,12 +274,12 @@ class Router:
         ):
             records, faults = self._consumer.consume(CONSUME_RECORDS, 0)
             gathered.extend(records)
-        by_partition: dict[Partition, _Gathered] = {}
-        for record in gathered:
-            partition = Partition(record.topic() or "", record.partition() or 0)
+        by_partition = {
+            partition: _Gathered(found)
+            for partition, found in _by_partition(gathered).items()
             # What was fetched of a partition that has just stopped or left is not ours to route.
-            if partition in self._tasks:
-                by_partition.setdefault(partition, _Gathered()).records.append(record)
+            if partition in self._tasks
+        }
         for fault in faults:
             # A partition that does not run yet has no position to lose.
             if fault.partition not in self._tasks:
@@ -441,3 +441,17 @@ class Router:
         metrics.FILLS.set(sum(task.filling_views for task in fills))
         metrics.FILL_REMAINING.set(sum(task.fill_remaining for task in fills))
         metrics.MEMBERSHIP_KEYS.set(sum(len(task.membership) for task in self._tasks.values()))
+
+
+def _by_partition(records: Sequence[Record]) -> dict[Partition, list[Record]]:
+    """Return `records` by partition; they come in runs, each of one partition."""
+    found: dict[Partition, list[Record]] = {}
+    topic: str | None = None
+    number: int | None = None
+    run: list[Record] = []
+    for record in records:
+        if record.partition() != number or record.topic() != topic:
+            topic, number = record.topic(), record.partition()
+            run = found.setdefault(Partition(topic or "", number or 0), [])
+        run.append(record)
+    return found
