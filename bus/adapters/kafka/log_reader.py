@@ -147,10 +147,16 @@ class KafkaLogReaders:
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=self._admin.seconds,
         )
-        return {
-            Partition(where.topic, where.partition): self._admin.answer(future).offset
+        found = {
+            Partition(where.topic, where.partition): int(self._admin.answer(future).offset)
             for where, future in futures.items()
         }
+        if any(offset < 0 for offset in found.values()):
+            # A request that failed as a whole, with its connection, comes back as an answer without
+            # a fault and without an offset (-1001): librdkafka 2.16 merges what brokers answer and
+            # forgets that one did not. Taken for an answer, a log that has records looks empty.
+            raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE))
+        return found
 
 
 class KafkaLogReader:

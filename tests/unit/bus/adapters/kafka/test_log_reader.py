@@ -1,14 +1,18 @@
 """Unit tests of `bus.adapters.kafka.log_reader`: what does not come back, or not yet."""
 
+import functools
 import threading
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from bus.adapters.kafka import log_reader as module
 from bus.adapters.kafka.connection import KafkaConnection
+from bus.adapters.kafka.kafka_admin import KafkaAdmin
 from bus.adapters.kafka.log_reader import KafkaLogReader, KafkaLogReaders
 from bus.errors import BrokerUnavailable
 from bus.ports import Committed, Partition
@@ -176,6 +180,40 @@ def test_offsets_are_asked_for_again_while_that_may_help(
     monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     assert asking(monkeypatch, code, code).ends([WHERE]) == {WHERE: 9}
+
+
+class LosingAdmin:
+    """An admin client that answers with no offset at first, as librdkafka does now and then."""
+
+    def __init__(self, *offsets: int) -> None:
+        self.offsets = list(offsets)
+
+    def list_topics(self, _topic: str, *, timeout: float) -> None:
+        assert timeout
+
+    def list_offsets(
+        self, asked: dict[TopicPartition, object], **_: object
+    ) -> dict[TopicPartition, "Future[LosingAdmin]"]:
+        done: Future[LosingAdmin] = Future()
+        done.set_result(self)
+        return dict.fromkeys(asked, done)
+
+    @property
+    def offset(self) -> int:
+        return self.offsets.pop(0)
+
+
+def test_an_answer_without_an_offset_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that has records would look empty: fills would fail, memberships be forgotten."""
+    client = LosingAdmin(-1001, -1001, 9)
+    connect = functools.partial(KafkaAdmin, connect=lambda _: cast("AdminClient", client))
+    monkeypatch.setattr(module, "KafkaAdmin", connect)
+    monkeypatch.setattr(module, "_LEADER_PAUSE_SECONDS", 0.0)
+    readers = KafkaLogReaders(
+        KafkaConnection(bootstrap="none:1", username="u", password="p"), group="g"
+    )
+
+    assert readers.ends([WHERE]) == {WHERE: 9}
 
 
 def test_what_is_not_allowed_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
