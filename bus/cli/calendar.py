@@ -45,12 +45,12 @@ def show(
     from bus.bootstrap.calendar import calendar_store
     from bus.settings import load_settings
 
-    with calendar_store(load_settings()) as store, store.transaction() as transaction:
+    with calendar_store(load_settings()) as store, store.snapshot() as loaded:
         known_on = as_of.date() if as_of else None
-        calendar = AmendedCalendars(transaction.amendments).calendar(country, as_of=known_on)
+        calendar = AmendedCalendars(loaded).calendar(country, as_of=known_on)
         amendments = [
             each
-            for each in transaction.amendments.amendments(country)
+            for each in loaded.amendments(country)
             if each.day.year == year and (known_on is None or each.decreed_on <= known_on)
         ]
     rows = _exceptions(year, calendar, amendments)
@@ -90,9 +90,9 @@ def amend(
 
     decree = load_decree(file)
     with calendar_store(load_settings()) as store:
-        with store.transaction() as transaction:
+        with store.snapshot() as known:
             # A country without calendar is refused before anything is loaded for it.
-            AmendedCalendars(transaction.amendments).calendar(decree.country)
+            AmendedCalendars(known).calendar(decree.country)
         loaded = CalendarDecrees(store=store, clock=SystemClock()).load(decree, account=OPERATOR)
     said = [f"{loaded.days} days loaded"] if loaded.days else []
     said += [f"{decree.whole_year} is decreed now"] if loaded.year else []

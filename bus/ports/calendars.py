@@ -74,6 +74,15 @@ class CalendarStore(Protocol):
         """
         Return a transaction that commits if its block ends without an exception.
 
+        No other transaction changes the control plane meanwhile. Raise `StoreUnavailable` if the
+        store does not answer, or if the others take too long.
+        """
+        ...
+
+    def snapshot(self) -> AbstractContextManager[CalendarAmendments]:
+        """
+        Return what is loaded as it stands now; it waits for no transaction.
+
         Raise `StoreUnavailable` if the store does not answer.
         """
         ...

@@ -3,25 +3,29 @@
 import datetime as dt
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from bus.adapters.calendars.amended_calendars import AmendedCalendars
 from bus.adapters.memory.clock import ManualClock
 from bus.adapters.postgres.audit_log import PostgresAuditReader
 from bus.adapters.postgres.calendar_amendments import (
     PostgresCalendarStore,
     PostgresCalendarTransaction,
 )
+from bus.adapters.postgres.control_store import PostgresControlStore
 from bus.adapters.postgres.pool import Postgres
 from bus.domain.calendar_amendment import CALENDAR, RECOUNT, Decree
 from bus.domain.deadline import Deadline
 from bus.errors import StateConflict
 from bus.services.calendar_decrees import CalendarDecrees, Loaded
 from bus.services.scheduler import Scheduler
+from tests.audit_cases import audit_record
 from tests.command_line import CommandLine
-from tests.live_platform import LivePlatform
+from tests.live_platform import LivePlatform, wait_until
 
 NOW = dt.datetime(2020, 1, 27, 9, tzinfo=ZoneInfo("Asia/Shanghai"))
 FIRST = Decree(
@@ -109,8 +113,41 @@ def test_a_decree_that_contradicts_a_newer_one_is_refused_whole(postgres: Postgr
         decrees.load(FIRST, account="os-operator")
 
     assert refused.value.code == "CALENDAR_CONTRADICTED"
-    with store.transaction() as transaction:
-        assert len(transaction.amendments.amendments("CN")) == 2
+    with store.snapshot() as loaded:
+        assert len(loaded.amendments("CN")) == 2
+
+
+def test_a_decree_that_comes_while_the_one_before_is_recounted_waits_for_it(
+    postgres: Postgres,
+) -> None:
+    """Neither ends the other: the recount has the deadline and wants the audit log's head."""
+    CalendarDecrees(store=PostgresCalendarStore(postgres), clock=ManualClock(NOW)).load(
+        FIRST, account="os-operator"
+    )
+    later = CalendarDecrees(
+        store=PostgresCalendarStore(postgres), clock=ManualClock(NOW + dt.timedelta(seconds=1))
+    )
+    with ThreadPoolExecutor(1) as second:
+        with PostgresControlStore(postgres, AmendedCalendars).transaction() as recounting:
+            (due,) = recounting.deadlines.take_due(NOW, 1)
+            loading = second.submit(later.load, EXTENDED, account="os-operator")
+            wait_until(lambda: _waiting_for_a_lock(postgres) == 1, "the load waits")
+            recounting.record(audit_record())
+            recounting.deadlines.fired(due, NOW)
+        assert loading.result(timeout=30) == Loaded(days=2, year=False)
+
+    with PostgresCalendarStore(postgres).transaction() as transaction:
+        # The second decree's recount is another one.
+        assert len(transaction.deadlines.pending(CALENDAR, "CN")) == 1
+
+
+def _waiting_for_a_lock(postgres: Postgres) -> int:
+    with postgres.transaction() as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ).fetchone()
+    return row[0] if row else 0
 
 
 def test_the_operator_looks_and_loads(onesource: CommandLine, tmp_path: Path) -> None:

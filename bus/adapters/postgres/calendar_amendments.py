@@ -31,7 +31,6 @@ class PostgresCalendarAmendments:
         return [_amendment(row) for row in self._rows("amendments", country=country)]
 
     def add(self, amendment: Amendment) -> bool:
-        self._connection.execute(statements(_CALENDAR)["lock_amendments"])
         known = self._rows("amendments_of_day", country=amendment.country, day=amendment.day)
         if not is_news(amendment, [_amendment(row) for row in known]):
             return False
@@ -92,8 +91,18 @@ class PostgresCalendarStore:
     @contextmanager
     def transaction(self) -> Iterator[PostgresCalendarTransaction]:
         with self._postgres.transaction() as connection:
+            # As whoever changes the control plane: two decrees are compared one after the other,
+            # and the deadline of a recount that is under way is not waited for while that waits
+            # for the head of the audit log.
+            connection.execute(statements("catalog")["lock"])
             yield PostgresCalendarTransaction(
                 PostgresCalendarAmendments(connection),
                 PostgresDeadlines(connection),
                 PostgresAuditLog(connection),
             )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresCalendarAmendments]:
+        with self._postgres.transaction() as connection:
+            connection.execute(statements("catalog")["snapshot"])
+            yield PostgresCalendarAmendments(connection)

@@ -50,7 +50,7 @@ class PostgresControlStore:
     @contextmanager
     def snapshot(self) -> Iterator[ControlTransaction]:
         with self._postgres.transaction() as connection:
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            connection.execute(statements("catalog")["snapshot"])
             yield PostgresControlTransaction(connection, self._calendars)
 
 

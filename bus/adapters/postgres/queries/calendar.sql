@@ -5,10 +5,6 @@ SELECT country, day, working, decreed_on, ordinance
  WHERE country = %(country)s
  ORDER BY day, decreed_on;
 
--- name: lock_amendments
--- Let one transaction at a time compare a decree with what is loaded; readers do not wait.
-LOCK TABLE onesource.calendar_amendment IN SHARE ROW EXCLUSIVE MODE;
-
 -- name: amendments_of_day
 -- What is loaded of one day.
 SELECT country, day, working, decreed_on, ordinance
