@@ -10,6 +10,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from typing_extensions import override
 
+from bus.errors import ConfigError
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
@@ -39,7 +41,8 @@ def serve_health(
     """
     Serve in a thread of its own, and return the port (a free one if `port` is 0).
 
-    `not_ready` says why the process cannot do its work now, None if it can.
+    `not_ready` says why the process cannot do its work now, None if it can. Raise `ConfigError` if
+    nothing can listen there.
     """
 
     def answer(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
@@ -58,6 +61,12 @@ def serve_health(
         start(status, [("Content-Type", "application/json")])
         return [json.dumps(body).encode()]
 
-    server = make_server(host, port, answer, _Server, _Handler)
+    try:
+        server = make_server(host, port, answer, _Server, _Handler)
+    except OSError as error:
+        raise ConfigError(
+            f"/metrics and /readyz cannot be served at {host}:{port} ({error.strerror}): "
+            "free the port, or set ONESOURCE_HTTP__PORT (ONESOURCE_HTTP__HOST)"
+        ) from None
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server.server_port

@@ -103,6 +103,11 @@ ROUTER_PARTITIONS = Gauge(
     ("state",),
     registry=None,
 )
+ROUTER_ROUND_SECONDS = Gauge(
+    "onesource_router_round_seconds",
+    "How long the present round of the router's loop has taken.",
+    registry=None,
+)
 FILLS = Gauge(
     "onesource_router_fills",
     "Views of this router that are being given the present of their source.",
@@ -139,6 +144,11 @@ RELAY_PENDING = Gauge(
 RELAY_LEADER = Gauge(
     "onesource_relay_leader",
     "1 while this replica is the one that relays.",
+    registry=None,
+)
+HANGING_TRANSACTIONS = Gauge(
+    "onesource_hanging_transactions",
+    "Partitions that cannot be read past a transaction which nobody ends.",
     registry=None,
 )
 AUDIT_ROWS = Gauge(
@@ -229,6 +239,7 @@ ROUTER_REGISTRY = _registry(
     ACCEPTED_TO_VIEW_SECONDS,
     ROUTER_LAG,
     ROUTER_PARTITIONS,
+    ROUTER_ROUND_SECONDS,
     FILLS,
     FILL_REMAINING,
     MEMBERSHIP_KEYS,
@@ -239,6 +250,7 @@ CONTROL_REGISTRY = _registry(
     RELAY_PENDING,
     RELAY_LEADER,
     THREAD_FAULTS,
+    HANGING_TRANSACTIONS,
     AUDIT_ROWS,
     AUDIT_UNSIGNED_ROWS,
     AUDIT_UNSIGNED_SECONDS,

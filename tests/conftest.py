@@ -24,6 +24,15 @@ _KEPT_LOGS = _TESTS.parent / ".pytest_cache" / "platform-logs"
 _ON_PLATFORM = ("integration", "faults", "e2e", "acceptance")
 
 
+def pytest_configure() -> None:
+    """Refuse to test a compiled module that is not what its sources say."""
+    for built in (_TESTS.parent / "bus").glob("**/*.so"):
+        name = built.name.partition(".")[0]
+        sources = [built.with_name(f"{name}.{suffix}") for suffix in ("py", "pxd")]
+        if any(source.stat().st_mtime > built.stat().st_mtime for source in sources):
+            pytest.exit(f"{built.name} is older than its source: make setup", returncode=4)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the platform; cut unit tests off from the network; put in order."""

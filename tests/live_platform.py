@@ -30,7 +30,7 @@ from bus.adapters.postgres.migrate import upgrade
 from bus.adapters.postgres.provision import create_database
 from bus.bootstrap.accounts import Account, account
 from bus.bootstrap.catalog import catalog
-from bus.bootstrap.embedded_platform import EmbeddedPlatform
+from bus.bootstrap.embedded_platform import EmbeddedPlatform, broker_admin
 from bus.bootstrap.verification import verification
 from bus.domain.access import OPERATOR
 from bus.domain.accounts import ApiScope
@@ -326,9 +326,7 @@ class LivePlatform:
 
     def admin(self) -> KafkaConnection:
         """Return how to connect to Kafka as its super user."""
-        bootstrap = f"127.0.0.1:{self.port('kafka')}"
-        password = self.folder.secret("kafka-admin")
-        return KafkaConnection(bootstrap=bootstrap, username="admin", password=password)
+        return broker_admin(self.folder, self._platform.bootstrap)
 
     def department_token(self, jurisdiction: str, organisation: str) -> str:
         """Return an API token of a new account that acts for an organisation."""

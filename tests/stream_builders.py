@@ -38,7 +38,8 @@ from bus.domain.record_key import KeyPart, partition_of, record_key
 from bus.domain.router_state import Phase, RouterState, state_key
 from bus.domain.subscription import Incarnation, Subscription
 from bus.domain.topics import base_topics
-from bus.ports import BusEvent, Headers, Partition, TransactionalWriter
+from bus.ports import BusEvent, Partition, TransactionalWriter
+from bus.ports.record_writer import Headers
 from bus.services.access import Access
 from bus.services.catalog_changes import Applied, CatalogChanges
 from bus.services.policy_follower import PolicyFollower

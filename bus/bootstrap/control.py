@@ -12,6 +12,7 @@ from bus.adapters.definitions.installed_profiles import InstalledProfiles
 from bus.adapters.kafka.checkpoint_publisher import KafkaCheckpointPublisher
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bus.adapters.kafka.transactions import KafkaTransactions
 from bus.adapters.postgres.audit_log import PostgresCheckpointStore
 from bus.adapters.postgres.catalog_reader import PostgresCatalogReader
 from bus.adapters.postgres.idempotency import PostgresKeptAnswers
@@ -29,10 +30,11 @@ from bus.control.background import Background, Repeated
 from bus.control.rate_limits import Rate, RateLimits
 from bus.domain.access import CONTROL, RELAY_TRANSACTIONAL_ID
 from bus.ports import Clock
-from bus.services import scheduler
+from bus.services import open_transactions, scheduler
 from bus.services.audit_checkpoints import AuditCheckpoints
 from bus.services.fill_watch import FillWatch
 from bus.services.housekeeping import Housekeeping
+from bus.services.open_transactions import OpenTransactions
 from bus.services.relay import Relay
 from bus.services.state_table import StateTable
 from bus.settings import Settings
@@ -78,6 +80,9 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
             clock=clock,
         )
         plane = control_plane(parts, readers, clock, profiles)
+        hanging = OpenTransactions(
+            transactions=KafkaTransactions(connection), topics=parts.topics, clock=clock
+        )
         background = Background(
             relay=relay,
             connect_watch=lambda: FillWatch(
@@ -104,6 +109,7 @@ def control(settings: Settings, clock: Clock | None = None) -> Iterator[ControlP
             ),
             repeated=(
                 Repeated("release", parts.changes.release_narrowed, _RELEASE_SECONDS),
+                Repeated("open-transactions", hanging.step, open_transactions.EVERY_SECONDS),
                 Repeated("scheduler", plane.scheduler.step, scheduler.POLL_SECONDS),
                 Repeated(
                     "first-data", plane.services.entries.look_for_first_data, _FIRST_DATA_SECONDS

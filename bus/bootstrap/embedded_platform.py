@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -53,6 +53,9 @@ OnStep = Callable[[str], None]
 class EmbeddedPlatform:
     """One platform in one state folder. The caller holds the folder's lock."""
 
+    #: The brokers, by the names of their processes, folders and ports.
+    brokers: Sequence[str] = ("kafka",)
+
     def __init__(self, folder: StateFolder, *, supervisor: Supervisor, on_step: OnStep) -> None:
         self._folder = folder
         self._supervisor = supervisor
@@ -79,13 +82,15 @@ class EmbeddedPlatform:
                 locked_jars(), cache or default_cache(), mirror=mirror, on_bytes=on_bytes
             )
             self._choose_ports()
-            kafka, postgres = self._nodes(jars)
+            kafka = [self._kafka_node(name, jars) for name in self.brokers]
+            postgres = self._postgres_cluster()
             self._on_step("starting Kafka and Postgres")
-            kafka.prepare()
+            for node in kafka:
+                node.prepare()
             postgres.prepare()
-            self._supervisor.start(self._kafka_part(kafka), self._postgres_part(postgres))
+            self._supervisor.start(*map(self._kafka_part, kafka), self._postgres_part(postgres))
             self._on_step("preparing topics, accounts and tables")
-            self._provision(kafka, postgres)
+            self._provision(postgres)
             self.save()
             if processes:
                 self._on_step("starting control and router")
@@ -124,7 +129,7 @@ class EmbeddedPlatform:
         supervisor = ProcessIdentity.of(os.getpid())
         self._folder.save_platform(
             {
-                "kafka": {"bootstrap": f"127.0.0.1:{self._ports['kafka']}"},
+                "kafka": {"bootstrap": self.bootstrap, "replication": len(self.brokers)},
                 "postgres": {
                     "dsn": self.postgres_dsn(DATABASE, APPLICATION, "postgres-application"),
                     "owner_dsn": self.postgres_dsn(DATABASE, OWNER, "postgres-owner"),
@@ -142,6 +147,11 @@ class EmbeddedPlatform:
         """Return a connection string; `secret` names the password in the state folder."""
         password = self._folder.secret(secret)
         return f"postgresql://{user}:{password}@127.0.0.1:{self._ports['postgres']}/{database}"
+
+    @property
+    def bootstrap(self) -> str:
+        """The addresses that Kafka's clients start from."""
+        return ",".join(f"127.0.0.1:{self._ports[name]}" for name in self.brokers)
 
     @property
     def superuser_dsn(self) -> str:
@@ -164,43 +174,48 @@ class EmbeddedPlatform:
 
     def _choose_ports(self) -> None:
         # The ports of the last start are kept if they are free: addresses handed out stay true.
-        for name in ("kafka", "kafka-controller", "postgres", "control", "router"):
+        nodes = [each for name in self.brokers for each in (name, _controller(name))]
+        for name in (*nodes, "postgres", "control", "router"):
             self._ports[name] = free_port(self._port_before(name))
 
     def _port_before(self, name: str) -> int | None:
         port = self._known.get("ports", {}).get(name)
         return port if isinstance(port, int) else None
 
-    def _nodes(self, jars: list[Path]) -> tuple[KafkaNode, PostgresCluster]:
-        kafka = KafkaNode(
-            folder=self._folder.root / "kafka",
+    def _kafka_node(self, name: str, jars: list[Path]) -> KafkaNode:
+        return KafkaNode(
+            folder=self._folder.root / name,
             jars=jars,
-            client_port=self._ports["kafka"],
-            controller_port=self._ports["kafka-controller"],
+            client_port=self._ports[name],
+            controller_port=self._ports[_controller(name)],
             admin_password=self._folder.secret("kafka-admin"),
             controller_password=self._folder.secret("kafka-controller"),
         )
-        postgres = PostgresCluster(
+
+    def _postgres_cluster(self) -> PostgresCluster:
+        return PostgresCluster(
             folder=self._folder.root / "postgres",
             port=self._ports["postgres"],
             superuser_password=self._folder.secret("postgres-superuser"),
         )
-        return kafka, postgres
 
     def _kafka_part(self, kafka: KafkaNode) -> Part:
-        admin = AdminClient({**self._admin(kafka).client(), "log_level": 0}, logger=LOGGER)
+        name = kafka.folder.name
+        admin = AdminClient(
+            {**self._admin(kafka.bootstrap).client(), "log_level": 0}, logger=LOGGER
+        )
 
         def ready() -> bool:
             try:
-                admin.list_topics(timeout=1)
+                known = admin.list_topics(timeout=1).brokers
             except KafkaException:
                 return False
-            return True
+            return len(known) == len(self.brokers)
 
         return Part(
-            name="kafka",
+            name=name,
             command=kafka.command(),
-            log=self._folder.root / "logs" / "kafka.log",
+            log=self._folder.root / "logs" / f"{name}.log",
             ready=ready,
             ready_seconds=120.0,
             grace_seconds=30.0,
@@ -223,10 +238,11 @@ class EmbeddedPlatform:
             stop_signal=STOP_SIGNAL,
         )
 
-    def _provision(self, kafka: KafkaNode, postgres: PostgresCluster) -> None:
-        admin = self._admin(kafka)
+    def _provision(self, postgres: PostgresCluster) -> None:
+        admin = self._admin(self.bootstrap)
         passwords = {name: self._folder.secret(name) for name in SERVICE_RULES}
-        provision(KafkaTopicAdmin(admin), KafkaAccessAdmin(admin), passwords)
+        topics = KafkaTopicAdmin(admin, replication=len(self.brokers))
+        provision(topics, KafkaAccessAdmin(admin), passwords)
         prepare_control_database(
             postgres.dsn(),
             self.postgres_dsn(DATABASE, OWNER, "postgres-owner"),
@@ -240,10 +256,20 @@ class EmbeddedPlatform:
         for name, password in passwords.items():
             self._folder.save_credentials(name, password)
 
-    def _admin(self, kafka: KafkaNode) -> KafkaConnection:
-        return KafkaConnection(
-            bootstrap=kafka.bootstrap, username=ADMIN, password=kafka.admin_password
-        )
+    def _admin(self, bootstrap: str) -> KafkaConnection:
+        return broker_admin(self._folder, bootstrap)
+
+
+def broker_admin(folder: StateFolder, bootstrap: str) -> KafkaConnection:
+    """Return how the embedded broker's own account connects, which may do everything."""
+    return KafkaConnection(
+        bootstrap=bootstrap, username=ADMIN, password=folder.secret("kafka-admin")
+    )
+
+
+def _controller(broker: str) -> str:
+    """Return the name of the port on which a broker's controller listens."""
+    return f"{broker}-controller"
 
 
 def answers(url: str) -> bool:

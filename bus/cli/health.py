@@ -111,11 +111,46 @@ def diagnose(state: Path) -> Iterator[Finding]:
         not missing,
         "`onesource up` fetches them; it needs the network for that, once",
     )
-    for part in platform_status(state):
+    parts = platform_status(state)
+    for part in parts:
         yield Finding(
             f"{part.name} is {part.state}" + (f" ({part.detail})" if part.detail else ""),
             part.well,
             _remedy(part, state),
+        )
+
+    if any(part.name == "kafka" and part.state == "running" for part in parts):
+        yield from _transactions(state)
+
+
+def end_hanging(state: Path) -> Iterator[str]:
+    """End the transactions that hang on the platform in `state`; yield what each was."""
+    from bus.bootstrap.hanging_transactions import hanging
+
+    with hanging(state) as found:
+        for transaction in found.transactions:
+            found.end(transaction)
+            yield found.name(transaction)
+
+
+def _transactions(state: Path) -> Iterator[Finding]:
+    from bus.bootstrap.hanging_transactions import hanging
+    from bus.errors import BrokerUnavailable
+
+    try:
+        with hanging(state) as found:
+            names = [found.name(each) for each in found.transactions]
+    except BrokerUnavailable as error:
+        yield Finding(f"whether transactions hang is not known: {error}", False, "wait for Kafka")
+        return
+    if not names:
+        yield Finding("no transaction hangs", True)
+    for name in names:
+        yield Finding(
+            f"a transaction hangs: {name}",
+            False,
+            "read docs/how-to/operate.md, “A transaction hangs”, then "
+            "`onesource doctor --end-hanging-transactions`",
         )
 
 

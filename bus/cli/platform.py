@@ -124,10 +124,22 @@ def status(
     console.print(table)
 
 
-def doctor(state: StateFolderOption = _DEFAULT_STATE) -> None:
+def doctor(
+    state: StateFolderOption = _DEFAULT_STATE,
+    end_hanging_transactions: Annotated[
+        bool,
+        typer.Option(
+            "--end-hanging-transactions",
+            help="End the transactions that are found to hang. What they wrote is not given out.",
+        ),
+    ] = False,
+) -> None:
     """Look for what is wrong, and say what to do about it. Exit status 1 if anything is."""
-    from bus.cli.health import diagnose
+    from bus.cli.health import diagnose, end_hanging
 
+    if end_hanging_transactions:
+        for ended in end_hanging(state):
+            console.print(f"ended: {escape(ended)}", highlight=False, soft_wrap=True)
     well = True
     for finding in diagnose(state):
         mark = "[green]ok[/]  " if finding.well else "[red]bad[/] "

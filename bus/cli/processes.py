@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -76,18 +75,22 @@ def router(credentials: CredentialsOption = None) -> None:
     from bus.bootstrap.router import router as connect
     from bus.health import serve_health
     from bus.logs import configure_logs
-    from bus.metrics import ROUTER_REGISTRY
+    from bus.metrics import ROUTER_REGISTRY, ROUTER_ROUND_SECONDS
     from bus.settings import load_settings
+    from bus.views.walker import COMPILED
+    from bus.watchdog import Watchdog
 
     settings = load_settings(credentials=credentials)
     configure_logs(level=settings.log_level, form=settings.log_format, process="router")
     log = structlog.get_logger(__name__)
     ended = stop_event()
-    last_round = time.monotonic()
     with connect(settings) as running:
+        progress = running.progress
+        ROUTER_ROUND_SECONDS.set_function(progress.round_seconds)
+        watchdog = Watchdog(progress.stuck)
 
         def not_ready() -> str | None:
-            if time.monotonic() - last_round > _STUCK_SECONDS:
+            if progress.round_seconds() > _STUCK_SECONDS:
                 return "the loop does not come round"
             return running.not_ready()
 
@@ -97,10 +100,13 @@ def router(credentials: CredentialsOption = None) -> None:
             registry=ROUTER_REGISTRY,
             not_ready=not_ready,
         )
-        log.info("router runs", slot=settings.slot, health_port=port)
+        kernel = "compiled" if COMPILED else "interpreted"
+        log.info("router runs", slot=settings.slot, health_port=port, kernel=kernel)
+        watchdog.start()
         while not ended.is_set():
             running.round(pause=ended.wait)
-            last_round = time.monotonic()
+        # Leaving has a bound of its own.
+        watchdog.stop()
         _end_for_sure()
     log.info("router stopped")
 

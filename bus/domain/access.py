@@ -12,9 +12,11 @@ from enum import StrEnum
 from bus.domain.entry import CatalogEntry
 from bus.domain.names import (
     AUDIT_CHECKPOINT_TOPIC,
+    OFFSETS_TOPIC,
     POLICY_TOPIC,
     ROUTER_GROUP,
     ROUTER_STATE_TOPIC,
+    TOPIC_PREFIX,
     group_prefix,
     provider_principal,
 )
@@ -97,7 +99,7 @@ SERVICE_RULES: Mapping[str, frozenset[AccessRule]] = {
         )
         | _on(
             Resource.TOPIC,
-            "os.",
+            TOPIC_PREFIX,
             Operation.CREATE,
             Operation.DELETE,
             Operation.DESCRIBE,
@@ -107,6 +109,8 @@ SERVICE_RULES: Mapping[str, frozenset[AccessRule]] = {
         )
         | _on(Resource.TOPIC, POLICY_TOPIC, Operation.READ, Operation.WRITE)
         | _on(Resource.TOPIC, ROUTER_STATE_TOPIC, Operation.READ)
+        # Where it ends, and nothing of what it says: a transaction may hang there, too.
+        | _on(Resource.TOPIC, OFFSETS_TOPIC, Operation.DESCRIBE)
         | _on(Resource.TOPIC, AUDIT_CHECKPOINT_TOPIC, Operation.WRITE)
         | _on(Resource.GROUP, CONTROL, Operation.READ, prefixed=True)
         | _on(
@@ -117,7 +121,7 @@ SERVICE_RULES: Mapping[str, frozenset[AccessRule]] = {
         )
     ),
     OPERATOR: (
-        _on(Resource.TOPIC, "os.", Operation.READ, prefixed=True)
+        _on(Resource.TOPIC, TOPIC_PREFIX, Operation.READ, prefixed=True)
         | _on(Resource.GROUP, OPERATOR, Operation.READ, prefixed=True)
         | _on(Resource.GROUP, ROUTER_GROUP, Operation.DESCRIBE)
         | _on(Resource.CLUSTER, _CLUSTER, Operation.DESCRIBE)

@@ -11,6 +11,10 @@ CODE_PATTERN = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 CODE_MAX_LENGTH = 48
 ITEM_NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_]*"
 
+#: How the names of all topics of the bus begin.
+TOPIC_PREFIX = "os."
+#: Kafka's own topic of what consumer groups have committed.
+OFFSETS_TOPIC = "__consumer_offsets"
 POLICY_TOPIC = "os.policy"
 ROUTER_STATE_TOPIC = "os.state.router"
 ROUTER_GROUP = "os.router"

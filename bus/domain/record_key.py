@@ -20,9 +20,9 @@ KEY_MAX_BYTES: Final = 1024
 KeyPart: TypeAlias = str | int | dt.date
 
 _MASK = 0xFFFFFFFF
-_MURMUR_SEED: Final = 0x9747B28C
-_MURMUR_FACTOR: Final = 0x5BD1E995
-_MURMUR_SHIFT: Final = 24
+_MURMUR_SEED = 0x9747B28C
+_MURMUR_FACTOR = 0x5BD1E995
+_MURMUR_SHIFT = 24
 
 
 def may_be_key(item_type: ItemType) -> bool:
@@ -51,7 +51,8 @@ def murmur2(data: bytes) -> int:
     whole = length & ~3
     hashed = (_MURMUR_SEED ^ length) & _MASK
     for start in range(0, whole, 4):
-        word = int.from_bytes(data[start : start + 4], "little") * _MURMUR_FACTOR & _MASK
+        word = data[start] | data[start + 1] << 8 | data[start + 2] << 16 | data[start + 3] << 24
+        word = word * _MURMUR_FACTOR & _MASK
         word ^= word >> _MURMUR_SHIFT
         hashed = (hashed * _MURMUR_FACTOR & _MASK) ^ (word * _MURMUR_FACTOR & _MASK)
     if whole != length:

@@ -28,6 +28,7 @@ from bus.domain.principal import Principal
 from bus.domain.router_state import RouterState
 from bus.domain.subscription import Incarnation, Subscription
 from bus.domain.view import View
+from bus.ports.record_writer import RecordWriter
 
 
 class Clock(Protocol):
@@ -393,7 +394,6 @@ class Committed(NamedTuple):
     note: str
 
 
-Headers: TypeAlias = Sequence[tuple[str, bytes]]
 HeadersRead: TypeAlias = Sequence[tuple[str, str | bytes | None]] | Mapping[str, str | bytes | None]
 
 
@@ -508,29 +508,17 @@ class GroupConsumer(Protocol):
         ...
 
 
-class TransactionalWriter(Protocol):
+class TransactionalWriter(RecordWriter, Protocol):
     """
     Writes records and consumer positions in one transaction.
 
-    After `TransactionAborted` nothing of the transaction is visible. After `TransactionUnknown`
-    the writer has replaced itself, so that the transaction has ended, one way or the other.
+    To write may raise `TransactionAborted`; after it nothing of the transaction is visible. After
+    `TransactionUnknown` the writer has replaced itself, so that the transaction has ended, one way
+    or the other.
     """
 
     def begin(self) -> None:
         """Begin a transaction."""
-        ...
-
-    def write(
-        self,
-        topic: str,
-        partition: int,
-        key: bytes | None,
-        value: bytes | None,
-        *,
-        headers: Headers | None = None,
-        timestamp: int = 0,
-    ) -> None:
-        """Add a record; `timestamp` in milliseconds. May raise `TransactionAborted`."""
         ...
 
     def commit(

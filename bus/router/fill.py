@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from bus.ports import LogReaders, Partition, Record
 from bus.views.plan import Delete, Outcome, Plan, Upsert
 
-#: Records looked at in one step: few enough not to hold live batches up noticeably.
+#: Records that are read, or looked at, in one step.
 STEP_RECORDS = 5_000
 _NOTHING = frozenset[int]()
 
@@ -50,16 +50,17 @@ class Fill:
         return not self._counting and (bool(self._ahead) or self._arrived(live_position))
 
     def step(
-        self, plan: Plan, live_position: int, indexes: frozenset[int]
+        self, plan: Plan, live_position: int, indexes: frozenset[int], most: int
     ) -> Iterator[tuple[Record, Outcome]]:
         """
         Yield what to write to the views `indexes`, then note where the next step goes on.
 
-        `live_position` is where live records stand; once the fill is there, `joined` is true.
+        At most `most` records are looked at. `live_position` is where live records stand; once the
+        fill is there, `joined` is true.
         """
         if self._counting:
             return
-        batch = self._take(live_position)
+        batch = self._take(live_position, min(most, STEP_RECORDS))
         raw = [(record.offset() or 0, record.key(), record.value()) for record in batch]
         for record, outcome in zip(
             batch, plan.apply(self._partition.number, raw, indexes), strict=True
@@ -107,13 +108,9 @@ class Fill:
             self._counting = False
             self._reader.seek(self._partition, self.next)
 
-    def _take(self, live_position: int) -> list[Record]:
+    def _take(self, live_position: int, most: int) -> list[Record]:
         batch: list[Record] = []
-        while (
-            self._ahead
-            and (self._ahead[0].offset() or 0) < live_position
-            and len(batch) < STEP_RECORDS
-        ):
+        while self._ahead and (self._ahead[0].offset() or 0) < live_position and len(batch) < most:
             batch.append(self._ahead.popleft())
         return batch
 

@@ -1,9 +1,10 @@
 """Rebuild from the view topics which of them hold which keys; nothing is guessed (design.md §6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bus.domain.record_key import partition_of
 from bus.ports import LogReaders, Partition
+from bus.router.membership import Membership
 from bus.router.partition_task import PartitionTask
 
 _BATCH = 10_000
@@ -14,12 +15,17 @@ class MembershipLoader:
 
     def __init__(self, readers: LogReaders, tasks: Sequence[PartitionTask]) -> None:
         self._tasks: dict[str, dict[int, PartitionTask]] = {}
+        #: Where all that a partition of a view holds comes from one partition of the source.
+        self._direct: dict[tuple[str, int], tuple[Membership, int]] = {}
         wanted: set[Partition] = set()
         for task in tasks:
             for topic, slot in task.slots.items():
                 if slot.bit:
                     self._tasks.setdefault(topic, {})[task.partition.number] = task
-                    wanted.add(Partition(topic, slot.out_partition(task.partition.number)))
+                    out = Partition(topic, slot.out_partition(task.partition.number))
+                    wanted.add(out)
+                    if slot.policy.partitions > 1 or task.resource.partitions == 1:
+                        self._direct[out] = task.membership, slot.bit
         beginnings = readers.beginnings(wanted)
         ends = readers.ends(wanted)
         self._ends = {each: end for each, end in ends.items() if end > beginnings[each]}
@@ -31,15 +37,12 @@ class MembershipLoader:
         if self._reader is None:
             return True
         for record in self._reader.read(_BATCH, 0.05):
-            topic, key = record.topic() or "", record.key() or b""
-            by_partition = self._tasks[topic]
-            task = by_partition.get(self._source_partition(by_partition, key))
-            if task is None:
-                continue
-            bit = task.slots[topic].bit
-            held = task.membership.get(key)
-            task.membership.set(key, held & ~bit if record.value() is None else held | bit)
-            task.membership.settle()
+            target = self._target(
+                record.topic() or "", record.partition() or 0, record.key() or b""
+            )
+            if target is not None:
+                membership, bit = target
+                membership.load(record.key() or b"", bit, held=record.value() is not None)
         for partition, end in list(self._ends.items()):
             if self._reader.position(partition) >= end:
                 del self._ends[partition]
@@ -50,8 +53,12 @@ class MembershipLoader:
         if self._reader is not None:
             self._reader.close()
 
-    @staticmethod
-    def _source_partition(tasks: Mapping[int, PartitionTask], key: bytes) -> int:
+    def _target(self, topic: str, partition: int, key: bytes) -> tuple[Membership, int] | None:
+        """Return what a record of a view tells of, and the view's bit; None: it is not ours."""
+        if (topic, partition) in self._direct:
+            return self._direct[topic, partition]
+        tasks = self._tasks[topic]
         # The router lets no record in the wrong partition through, so the key tells.
         resource = next(iter(tasks.values())).resource
-        return partition_of(key, resource.partitions)
+        task = tasks.get(partition_of(key, resource.partitions))
+        return None if task is None else (task.membership, task.slots[topic].bit)

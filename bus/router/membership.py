@@ -2,25 +2,38 @@
 Which views with a row filter hold which keys, for one source partition.
 
 A tombstone goes to a view only if the key is a known member, so membership decides what subscribers
-may learn. It changes with an undo log per transaction, and moves to a file when it outgrows memory.
+may learn. It changes with an undo log per transaction. A few keys are in a dictionary, many in a
+table of a tenth of its size, and what outgrows the memory that a partition may take in a file.
+
+The module is compiled where there is a C compiler: `membership.pxd` has the types.
 """
 
 import contextlib
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
 
-#: About 200 bytes a key in memory; beyond this the keys of a partition live in a file.
-DEFAULT_MEMORY_KEYS = 2_000_000
+from bus.router.key_table import KeyTable
+
+#: Beyond this the keys of a partition are in a table: 20 to 35 bytes each, and the key.
+TABLE_KEYS: Final = 50_000
+#: Beyond this they are in a file.
+DEFAULT_MEMORY_KEYS: Final = 10_000_000
 
 
 class Membership:
     """Key -> bits of the views that hold it. Bits are the caller's; 0 means "no view"."""
 
-    def __init__(self, *, memory_keys: int = DEFAULT_MEMORY_KEYS) -> None:
+    def __init__(
+        self, *, table_keys: int = TABLE_KEYS, memory_keys: int = DEFAULT_MEMORY_KEYS
+    ) -> None:
+        self._table_keys = min(table_keys, memory_keys)
         self._memory_keys = memory_keys
-        self._store: _Store = _MemoryStore()
+        self._store: _Store = _DictStore()
+        #: Asked for each record, and so without a detour.
+        self._get: Callable[[bytes], int | None] = self._store.get
+        self._most: float = self._table_keys
         self._undo: list[tuple[bytes, int]] = []
 
     def __len__(self) -> int:
@@ -28,19 +41,23 @@ class Membership:
 
     def get(self, key: bytes) -> int:
         """Return the bits of the views that hold `key`."""
-        return self._store.get(key)
+        return self._get(key) or 0
 
     def set(self, key: bytes, bits: int) -> None:
         """Make `bits` the views that hold `key`; undone unless `settle` follows."""
-        before = self._store.get(key)
+        self.change(key, self.get(key), bits)
+
+    def change(self, key: bytes, before: int, bits: int) -> None:
+        """Make `bits` the views that hold `key`, which are `before` now; see `set`."""
         if before == bits:
             return
         self._undo.append((key, before))
-        self._store.put(key, bits)
-        if isinstance(self._store, _MemoryStore) and len(self) > self._memory_keys:
-            spilled = _FileStore()
-            spilled.fill(self._store.items())
-            self._store = spilled
+        self._put(key, bits)
+
+    def load(self, key: bytes, bit: int, *, held: bool) -> None:
+        """Note whether the view of `bit` holds `key`, while nothing can be undone yet."""
+        before = self.get(key)
+        self._put(key, before | bit if held else before & ~bit)
 
     def settle(self) -> None:
         """Keep what was set since the last `settle` or `undo`."""
@@ -61,21 +78,40 @@ class Membership:
         """Remove the file, if there is one."""
         self._store.close()
 
+    def _put(self, key: bytes, bits: int) -> None:
+        self._store.put(key, bits)
+        if self._store.count() > self._most:
+            self._outgrow()
+
+    def _outgrow(self) -> None:
+        """Move to the next larger kind of store."""
+        small = self._store
+        if isinstance(small, _DictStore) and self._table_keys < self._memory_keys:
+            self._store, self._most = _TableStore(), self._memory_keys
+        else:
+            self._store, self._most = _FileStore(), float("inf")
+        self._store.fill(small.items())
+        small.close()
+        self._get = self._store.get
+
 
 class _Store(Protocol):
-    def get(self, key: bytes) -> int: ...
+    @property
+    def get(self) -> Callable[[bytes], int | None]: ...
     def put(self, key: bytes, bits: int) -> None: ...
     def items(self) -> Iterator[tuple[bytes, int]]: ...
     def count(self) -> int: ...
+    def fill(self, items: Iterator[tuple[bytes, int]]) -> None: ...
     def close(self) -> None: ...
 
 
-class _MemoryStore:
+class _DictStore:
     def __init__(self) -> None:
         self._bits: dict[bytes, int] = {}
+        self.get: Callable[[bytes], int | None] = self._bits.get
 
-    def get(self, key: bytes) -> int:
-        return self._bits.get(key, 0)
+    def fill(self, items: Iterator[tuple[bytes, int]]) -> None:
+        self._bits.update(items)
 
     def put(self, key: bytes, bits: int) -> None:
         if bits:
@@ -91,6 +127,26 @@ class _MemoryStore:
 
     def close(self) -> None:
         self._bits.clear()
+
+
+class _TableStore:
+    def __init__(self) -> None:
+        table = KeyTable()
+        self._table = table
+        # What is asked for each record is asked of the table itself.
+        self.get = table.get
+        self.put = table.put
+        self.items = table.items
+
+    def fill(self, items: Iterator[tuple[bytes, int]]) -> None:
+        for key, bits in items:
+            self.put(key, bits)
+
+    def count(self) -> int:
+        return len(self._table)
+
+    def close(self) -> None:
+        """Nothing to remove: memory goes with the store."""
 
 
 class _FileStore:

@@ -22,13 +22,13 @@ from bus.ports import (
     EventCodec,
     Partition,
     Record,
-    TransactionalWriter,
     UnreadableBatch,
 )
-from bus.router.fill import Fill
+from bus.ports.record_writer import RecordWriter
+from bus.router.fill import STEP_RECORDS, Fill
 from bus.router.membership import Membership
-from bus.router.tombstones import Reason, tombstone_headers
-from bus.views.plan import Delete, Outcome, Plan, Reject, SchemaPending, Upsert
+from bus.router.view_writer import ViewWriter
+from bus.views.plan import Plan, Reject, SchemaPending
 
 
 @dataclass(slots=True)
@@ -79,6 +79,7 @@ class PartitionTask:
         #: Views whose fill ended in this transaction, to be taken back if it is aborted.
         self._joined: list[tuple[ViewSlot, Fill]] = []
         self._live = frozenset[int]()
+        self._view_writer = ViewWriter(partition, membership)
         #: Whether the state topic does not say yet what is the case.
         self.unsettled = True
         self._counts: dict[tuple[str, str], int] = {}
@@ -121,6 +122,14 @@ class PartitionTask:
         self.waiting_for = None
         self.given_up.clear()
         self.unsettled = True
+        slots_by_view = [self.slots[view.topic] for view in plan.views]
+        self._view_writer.aim(
+            [
+                (slot.bit, slot.policy.topic, slot.out_partition(self.partition.number))
+                for slot in slots_by_view
+            ],
+            plan.resource.generation,
+        )
         self._find_live()
 
     def look_ahead(self) -> None:
@@ -130,26 +139,28 @@ class PartitionTask:
 
     # --- in a transaction -------------------------------------------------------------------------
 
-    def process(self, records: Sequence[Record], writer: TransactionalWriter) -> None:
+    def process(self, records: Sequence[Record], writer: RecordWriter) -> None:
         """Write what becomes of `records`, up to the first whose schema is not known yet."""
         self._count("read", "", len(records))
-        outcomes = self.plan.apply(self.partition.number, _raw(records), self._live)
-        for record, outcome in zip(records, outcomes, strict=True):
-            position = record.offset() or 0
+        if not records:
+            return
+        held = self.membership.get
+        changes = self.plan.changes(self.partition.number, records, self._live, held)
+        while refused := self._view_writer.write_until_refused(changes, self._live, writer):
+            record, outcome = refused
             match outcome:
                 case SchemaPending(schema_id) if schema_id not in self.given_up:
                     self.waiting_for = schema_id
+                    self.position = record.offset() or 0
                     return
                 case SchemaPending(schema_id):
                     reason = f"schema {schema_id} is not registered"
                     self._dead_letter(record, "SCHEMA_UNKNOWN", reason, writer)
                 case Reject(code, reason):
                     self._dead_letter(record, code, reason, writer)
-                case _:
-                    self.write_outcome(record, outcome, self._live, writer)
-            self.position = position + 1
+        self.position = (records[-1].offset() or 0) + 1
 
-    def process_unreadable(self, batch: UnreadableBatch, writer: TransactionalWriter) -> None:
+    def process_unreadable(self, batch: UnreadableBatch, writer: RecordWriter) -> None:
         """Dead-letter a batch that cannot be read, by its coordinates, and pass over it."""
         # A batch may begin before the position, which then stands in the middle of it.
         start = max(batch.start, self.position)
@@ -168,53 +179,20 @@ class PartitionTask:
         self._count("dead-letter", "BATCH_UNREADABLE")
         self.position = batch.end
 
-    def fill_step(self, writer: TransactionalWriter) -> None:
-        """Hand out some more of the past to views that are being filled."""
+    def fill_step(self, writer: RecordWriter, most: int = STEP_RECORDS) -> None:
+        """Hand out more of the past to views that are being filled: of `most` records a fill."""
         for fill in list(self._fills):
             indexes = frozenset(
                 index
                 for index, view in enumerate(self.plan.views)
                 if self.slots[view.topic].fill is fill
             )
-            for record, outcome in fill.step(self.plan, self.position, indexes):
-                self.write_outcome(record, outcome, indexes, writer)
+            past = iter(fill.step(self.plan, self.position, indexes, most))
+            self._view_writer.write_until_refused(past, indexes, writer)
             if fill.joined:
                 self._join(fill)
 
-    def write_outcome(
-        self,
-        record: Record,
-        outcome: Outcome,
-        indexes: frozenset[int],
-        writer: TransactionalWriter,
-    ) -> None:
-        """Write what an upsert or delete means for the views `indexes` of the plan."""
-        key = record.key() or b""
-        members = self.membership.get(key)
-        matched = 0
-        if isinstance(outcome, Upsert) and outcome.projections:
-            accepted_at = record.timestamp()[1]
-            for index, value in outcome.projections:
-                slot = self.slots[self.plan.views[index].topic]
-                matched |= slot.bit
-                writer.write(
-                    slot.policy.topic,
-                    slot.out_partition(self.partition.number),
-                    key,
-                    value,
-                    timestamp=accepted_at,
-                )
-            self._count("written", "upsert", len(outcome.projections))
-        gone = members & ~matched
-        deleted = isinstance(outcome, Delete)
-        if gone or deleted:
-            reason = Reason.DELETED if deleted else Reason.LEFT_VIEW
-            gone = self._write_tombstones(record, indexes, gone, reason, writer)
-        held = members & ~gone | matched
-        if held != members:
-            self.membership.set(key, held)
-
-    def write_states(self, writer: TransactionalWriter, topic: str) -> None:
+    def write_states(self, writer: RecordWriter, topic: str) -> None:
         """Write to the state topic what has changed since it was last settled."""
         if not (self.unsettled or self._fills or self._joined):
             return
@@ -267,6 +245,7 @@ class PartitionTask:
         self.position = self._settled_position
         self.waiting_for = None
         self._counts.clear()
+        self._view_writer.take_counts()
         for slot, fill in self._joined:
             slot.fill = fill
             if fill not in self._fills:
@@ -297,43 +276,7 @@ class PartitionTask:
             if self.slots[view.topic].fill is None
         )
 
-    def _write_tombstones(
-        self,
-        record: Record,
-        indexes: frozenset[int],
-        gone: int,
-        reason: Reason,
-        writer: TransactionalWriter,
-    ) -> int:
-        """Write tombstones to those of the views `indexes` that lose the key; return their bits."""
-        headers = None
-        bits = count = 0
-        for index in indexes:
-            slot = self.slots[self.plan.views[index].topic]
-            # A view of all rows has every key; of the others, only members are told.
-            loses = slot.bit & gone if slot.bit else reason is Reason.DELETED
-            if not loses:
-                continue
-            if headers is None:
-                headers = tombstone_headers(
-                    record, self.partition, self.resource.generation, reason
-                )
-            writer.write(
-                slot.policy.topic,
-                slot.out_partition(self.partition.number),
-                record.key(),
-                None,
-                headers=headers,
-                timestamp=record.timestamp()[1],
-            )
-            bits |= slot.bit
-            count += 1
-        self._count("written", reason, count)
-        return bits
-
-    def _dead_letter(
-        self, record: Record, code: str, reason: str, writer: TransactionalWriter
-    ) -> None:
+    def _dead_letter(self, record: Record, code: str, reason: str, writer: RecordWriter) -> None:
         letter = dead_letter(
             code=code,
             reason=reason,
@@ -353,11 +296,11 @@ class PartitionTask:
         for (kind, detail), count in self._counts.items():
             if kind == "read":
                 ROUTER_RECORDS_READ.labels(resource).inc(count)
-            elif kind == "written":
-                ROUTER_RECORDS_WRITTEN.labels(resource, detail).inc(count)
             else:
                 DEAD_LETTERS.labels(resource, detail).inc(count)
         self._counts.clear()
+        for said, count in self._view_writer.take_counts().items():
+            ROUTER_RECORDS_WRITTEN.labels(resource, said).inc(count)
         failed = sum(self.plan.filter_errors)
         if failed:
             FILTER_ERRORS.labels(resource).inc(failed)
@@ -367,7 +310,3 @@ class PartitionTask:
         if count:
             at = (kind, detail)
             self._counts[at] = self._counts.get(at, 0) + count
-
-
-def _raw(records: Sequence[Record]) -> list[tuple[int, bytes | None, bytes | None]]:
-    return [(record.offset() or 0, record.key(), record.value()) for record in records]

@@ -1,13 +1,12 @@
 """
-The router's loop: gather records, write what becomes of them in one transaction, repeat.
+The router's loop: take records, write what becomes of them in one transaction, repeat.
 
-No transaction is open while the consumer is asked for records, so a rebalance, which happens only
-then, never finds one half done. Everything else (policy, new views, new partitions) changes between
-two transactions.
+With a backlog it asks the consumer for more while a transaction is open. A rebalance happens only
+then; if it takes partitions away that are part of the transaction, that is aborted. Everything else
+(policy, new views, new partitions) changes between two transactions.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import structlog
 
@@ -20,27 +19,28 @@ from bus.ports import (
     EventCodec,
     GroupConsumer,
     LogReaders,
-    LostPosition,
     Partition,
-    Record,
     TransactionalWriter,
-    UnreadableBatch,
 )
 from bus.router.assignment import AssignedGroup
+from bus.router.fill_pace import FillPace
 from bus.router.partition_task import PartitionTask
 from bus.router.plans import Plans
+from bus.router.progress import Progress
 from bus.router.slots import ended_bits, next_slots
+from bus.router.transaction import Brought, PartitionsRevoked, RouterTransaction, bring
 from bus.services.policy_follower import PolicyFollower
 from bus.services.state_table import StateTable
 from bus.views.row_filter import FilterCompiler
 
 log = structlog.get_logger(__name__)
 
-#: One call for records returns at most this many.
+#: One call for records returns at most this many: they are in the processor's cache when they are
+#: looked at, and their memory is used again for the next.
 CONSUME_RECORDS = 10_000
-#: With a backlog a transaction takes at most this many, and gathers for at most this long.
-TRANSACTION_RECORDS = 100_000
-GATHER_SECONDS = 0.5
+#: With a backlog a transaction takes at most this many, and asks for more for at most this long.
+TRANSACTION_RECORDS = 200_000
+TRANSACTION_SECONDS = 1.0
 #: How long to wait for the first record: with nothing else to do, and while fills or loading go on.
 IDLE_SECONDS = 0.1
 BUSY_SECONDS = 0.005
@@ -52,14 +52,9 @@ SCHEMA_WAIT_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _LAG_EVERY_SECONDS = 2.0
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What one partition brings to a transaction."""
-
-    records: list[Record] = field(default_factory=list)
-    unreadable: UnreadableBatch | None = None
+#: When nothing comes though it should, so many partitions are read in another way, for so long.
+_HEARING_PARTITIONS = 5
+_HEARING_SECONDS = 5.0
 
 
 class Router:
@@ -94,9 +89,12 @@ class Router:
         self._schema_deadlines: dict[Partition, float] = {}
         self._run_id = run_id
         self._transactions = 0
+        self._open: RouterTransaction | None = None
+        self._pace = FillPace()
         self._failures = 0
         self._lag_due = 0.0
         self._lagging: set[str] = set()
+        self.progress = Progress(clock)
 
     def not_ready(self) -> str | None:
         """Return why records are not routed now, None if they are."""
@@ -119,16 +117,16 @@ class Router:
             pause(min(_FIRST_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS))
 
     def step(self) -> None:
-        """Follow the policy, bring new partitions on, gather, and transact."""
+        """Follow the policy, bring new partitions on, and route what there is."""
         if self._follower.poll():
             self._follow_policy()
         self._load()
         for task in self._at_work.values():
             task.look_ahead()
-        gathered = self._gather()
-        self._transact(gathered)
+        self._route()
         self._give_up_waiting()
         self._measure()
+        self.progress.came_round()
 
     def close(self) -> None:
         """Leave the group and let go of everything; an open transaction is aborted."""
@@ -157,8 +155,10 @@ class Router:
         )
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Forget partitions; see `GroupListener`. No transaction is open here."""
+        """Forget partitions; see `GroupListener`."""
         log.info("partitions revoked", count=len(partitions))
+        if self._open is not None:
+            self._open.note_revoked(partitions)
         for partition in partitions:
             self._let_go(partition)
             self.stopped.pop(partition, None)
@@ -231,6 +231,9 @@ class Router:
             self._consumer.start({task.partition: task.position for task in ready})
             for partition, reason in group.stopped.items():
                 self._stop(partition, reason)
+            log.info("partitions run", count=len(ready), stopped=len(group.stopped))
+            # The gauges say so at once: a start is over when they do.
+            self._lag_due = 0.0
         group.close()
         self._groups.pop(0)
 
@@ -258,115 +261,146 @@ class Router:
 
     # --- records ----------------------------------------------------------------------------------
 
-    def _gather(self) -> dict[Partition, _Gathered]:
-        """Return what there is to route now; more at a time when there is a backlog."""
+    def _route(self) -> None:
+        """Route what there is now, if it is anything; more at a time when there is a backlog."""
         busy = bool(self._groups) or bool(self._at_work)
-        records, faults = self._consumer.consume(
-            CONSUME_RECORDS, BUSY_SECONDS if busy else IDLE_SECONDS
-        )
-        gathered: list[Record] = list(records)
-        until = self._clock.monotonic() + GATHER_SECONDS
-        while (
-            len(records) == CONSUME_RECORDS
-            and not faults
-            and len(gathered) < TRANSACTION_RECORDS
-            and self._clock.monotonic() < until
-        ):
-            records, faults = self._consumer.consume(CONSUME_RECORDS, 0)
-            gathered.extend(records)
-        by_partition = {
-            partition: _Gathered(found)
-            for partition, found in _by_partition(gathered).items()
-            # What was fetched of a partition that has just stopped or left is not ours to route.
-            if partition in self._tasks
-        }
-        for fault in faults:
+        brought = self._bring(BUSY_SECONDS if busy else IDLE_SECONDS)
+        lost = brought.lost
+        if brought.records or brought.unreadable:
+            transaction = self._new_transaction()
+            transaction.take(brought, self._tasks)
+            self._transact(transaction, brought)
+            lost = transaction.lost
+        for fault in lost:
             # A partition that does not run yet has no position to lose.
-            if fault.partition not in self._tasks:
-                continue
-            if isinstance(fault, LostPosition):
+            if fault.partition in self._tasks:
                 self._stop(fault.partition, fault.reason)
-                by_partition.pop(fault.partition, None)
-            else:
-                by_partition.setdefault(fault.partition, _Gathered()).unreadable = fault
-        return by_partition
+        work = {place: task for place, task in self._at_work.items() if task.has_work}
+        if work and not self._failures:
+            # In a transaction of their own: records do not wait for what fills write, nor for the
+            # topics that only those touch.
+            transaction = self._new_transaction()
+            transaction.tasks.update(work)
+            self._transact(transaction, None)
+            self._pace.note(self._clock.monotonic() - transaction.started)
 
-    def _transact(self, gathered: dict[Partition, _Gathered]) -> None:
-        """Write what becomes of `gathered`, the next steps of fills, and the state, as one."""
-        tasks = [self._tasks[partition] for partition in gathered]
-        tasks += [
-            task
-            for partition, task in self._at_work.items()
-            if partition not in gathered and task.has_work
-        ]
-        if not tasks:
-            return
+    def _bring(self, seconds: float) -> Brought:
+        """Return what the consumer has of the partitions that run."""
+        brought = bring(self._consumer, CONSUME_RECORDS, seconds)
+        # What was fetched of a partition that has just stopped or left is not ours to route.
+        for found in (brought.records, brought.unreadable):
+            for partition in found.keys() - self._tasks.keys():
+                del found[partition]
+        return brought
+
+    def _new_transaction(self) -> RouterTransaction:
         self._transactions += 1
-        note = f"{self._run_id}:{self._transactions}"
-        started = self._clock.monotonic()
+        return RouterTransaction(f"{self._run_id}:{self._transactions}", self._clock.monotonic())
+
+    def _transact(self, transaction: RouterTransaction, brought: Brought | None) -> None:
+        """Write what becomes of `brought` and what follows, or the next steps of fills, as one."""
+        self._open = transaction
         try:
             self._writer.begin()
-            for task in tasks:
-                self._write(task, gathered.get(task.partition))
-            positions = {task.partition: Committed(task.position, note) for task in tasks}
-            self._writer.commit(positions, self._consumer)
+            if brought is None:
+                for task in transaction.tasks.values():
+                    task.fill_step(self._writer, self._pace.records)
+            else:
+                self._write_records(transaction, brought)
+            self._commit(transaction)
+        except PartitionsRevoked as error:
+            log.info("transaction aborted", reason=str(error))
+            self._writer.abort()
+            self._take_back(transaction)
         except TransactionAborted as error:
             log.warning("transaction aborted", reason=str(error))
             self._writer.abort()
-            self._take_back(tasks)
+            self._failures += 1
+            self._take_back(transaction)
         except TransactionUnknown as error:
             log.warning("transaction of unknown outcome", reason=str(error))
-            self._find_out(tasks, note)
+            self._find_out(transaction)
         else:
             self._failures = 0
-            self._keep(tasks, gathered, started)
+            self.progress.committed()
+            self._keep(transaction)
+        finally:
+            self._open = None
 
-    def _write(self, task: PartitionTask, gathered: _Gathered | None) -> None:
-        if gathered is not None:
-            task.process(gathered.records, self._writer)
-            if gathered.unreadable is not None and task.waiting_for is None:
-                task.process_unreadable(gathered.unreadable, self._writer)
-        if task.filling:
-            task.fill_step(self._writer)
-        task.write_states(self._writer, ROUTER_STATE_TOPIC)
+    def _write_records(self, transaction: RouterTransaction, brought: Brought) -> None:
+        """Write what becomes of `brought`, and of more while there is more."""
+        self._write(transaction, brought)
+        while brought.more and self._has_room(transaction):
+            brought = self._bring(0)
+            transaction.take(brought, self._tasks)
+            if transaction.revoked:
+                raise PartitionsRevoked("partitions were taken away")
+            self._write(transaction, brought)
 
-    def _keep(
-        self,
-        tasks: Collection[PartitionTask],
-        gathered: dict[Partition, _Gathered],
-        started: float,
-    ) -> None:
+    def _has_room(self, transaction: RouterTransaction) -> bool:
+        open_seconds = self._clock.monotonic() - transaction.started
+        return transaction.records < TRANSACTION_RECORDS and open_seconds < TRANSACTION_SECONDS
+
+    def _write(self, transaction: RouterTransaction, brought: Brought) -> None:
+        for partition, records in brought.records.items():
+            task = transaction.tasks[partition]
+            # Behind one that waits for its schema everything waits.
+            if task.waiting_for is None:
+                transaction.note_records(partition, records)
+                task.process(records, self._writer)
+        for partition, batch in brought.unreadable.items():
+            task = transaction.tasks[partition]
+            if task.waiting_for is None:
+                transaction.unreadable.add(partition)
+                task.process_unreadable(batch, self._writer)
+
+    def _commit(self, transaction: RouterTransaction) -> None:
+        tasks = transaction.tasks.values()
+        for task in tasks:
+            task.write_states(self._writer, ROUTER_STATE_TOPIC)
+        note = transaction.note
+        positions = {task.partition: Committed(task.position, note) for task in tasks}
+        self._writer.commit(positions, self._consumer)
+
+    def _keep(self, transaction: RouterTransaction) -> None:
+        tasks = transaction.tasks.values()
         resume: dict[Partition, int] = {}
         for task in tasks:
             task.settle()
-            brought = gathered.get(task.partition)
             if task.waiting_for is not None:
                 self._wait_for_schema(task)
-            elif brought is not None and brought.unreadable is not None:
+            elif task.partition in transaction.unreadable:
                 resume[task.partition] = task.position
         self._note_work(tasks)
         if resume:
             self._consumer.start(resume)
-        self._report(gathered, started)
+        self._report(transaction)
 
-    def _take_back(self, tasks: Collection[PartitionTask]) -> None:
-        self._failures += 1
+    def _take_back(self, transaction: RouterTransaction) -> None:
         metrics.TRANSACTIONS_ABORTED.inc()
+        # What has been taken away is closed: it has nothing to undo, and nothing to read again.
+        tasks = [
+            task
+            for partition, task in transaction.tasks.items()
+            if self._tasks.get(partition) is task
+        ]
         for task in tasks:
             task.undo()
         self._note_work(tasks)
         self._consumer.start({task.partition: task.position for task in tasks})
 
-    def _find_out(self, tasks: Collection[PartitionTask], note: str) -> None:
+    def _find_out(self, transaction: RouterTransaction) -> None:
         """Let the committed positions say whether a transaction was committed."""
-        positions = self._ask_patiently([task.partition for task in tasks])
-        if any(committed.note == note for committed in positions.values()):
+        tasks = transaction.tasks.values()
+        positions = self._ask_patiently(list(transaction.tasks))
+        if any(committed.note == transaction.note for committed in positions.values()):
             for task in tasks:
                 task.settle()
             self._note_work(tasks)
             self._consumer.start({task.partition: task.position for task in tasks})
         else:
-            self._take_back(tasks)
+            self._failures += 1
+            self._take_back(transaction)
 
     def _ask_patiently(self, partitions: Sequence[Partition]) -> Mapping[Partition, Committed]:
         until = self._clock.monotonic() + _FIND_OUT_SECONDS
@@ -399,36 +433,43 @@ class Router:
 
     # --- measuring --------------------------------------------------------------------------------
 
-    def _report(self, gathered: dict[Partition, _Gathered], started: float) -> None:
-        metrics.TRANSACTION_SECONDS.observe(self._clock.monotonic() - started)
-        metrics.TRANSACTION_RECORDS.observe(sum(len(each.records) for each in gathered.values()))
+    def _report(self, transaction: RouterTransaction) -> None:
+        metrics.TRANSACTION_SECONDS.observe(self._clock.monotonic() - transaction.started)
+        metrics.TRANSACTION_RECORDS.observe(transaction.records)
         now = self._clock.now().timestamp()
-        for partition, brought in gathered.items():
-            task = self._tasks.get(partition)
-            if task is None or not brought.records:
-                continue
-            histogram = metrics.ACCEPTED_TO_VIEW_SECONDS.labels(task.resource.resource)
-            ends = brought.records[:1] + brought.records[1:][-1:]
+        for partition, ends in transaction.ends.items():
+            resource = transaction.tasks[partition].resource.resource
+            histogram = metrics.ACCEPTED_TO_VIEW_SECONDS.labels(resource)
             for record in ends:
                 histogram.observe(max(0.0, now - record.timestamp()[1] / 1000))
+
+    def _position(self, partition: Partition, otherwise: int) -> int:
+        """Return where a partition stands; `otherwise` if nothing need come of it now."""
+        task = self._tasks.get(partition)
+        return otherwise if task is None or task.waiting_for is not None else task.position
+
+    def _check_hearing(self, behind: Collection[Partition]) -> None:
+        """
+        Raise `BrokerUnavailable` if there are records that the client does not hand out.
+
+        What is behind an end may be no records: markers, or a transaction that is still open.
+        """
+        for partition in list(behind)[:_HEARING_PARTITIONS]:
+            reader = self._readers.open({partition: self._tasks[partition].position})
+            try:
+                heard = reader.read(1, _HEARING_SECONDS)
+            finally:
+                reader.close()
+            if heard:
+                raise BrokerUnavailable(
+                    f"records of {partition.topic}/{partition.number} wait, and none is handed out"
+                )
 
     def _measure(self) -> None:
         now = self._clock.monotonic()
         if now < self._lag_due:
             return
         self._lag_due = now + _LAG_EVERY_SECONDS
-        lag: dict[str, int] = {}
-        ends = self._consumer.ends()
-        for partition, task in self._tasks.items():
-            behind = max(0, ends.get(partition, task.position) - task.position)
-            resource = task.resource.resource
-            lag[resource] = lag.get(resource, 0) + behind
-        for resource, behind in lag.items():
-            metrics.ROUTER_LAG.labels(resource).set(behind)
-        for resource in self._lagging - lag.keys():
-            # Another router says it now; a last value that stays would be summed with that one's.
-            metrics.ROUTER_LAG.remove(resource)
-        self._lagging = set(lag)
         states = {
             "running": len(self._tasks) - len(self._schema_deadlines),
             "waiting": len(self._schema_deadlines),
@@ -437,21 +478,22 @@ class Router:
         }
         for state, count in states.items():
             metrics.ROUTER_PARTITIONS.labels(state).set(count)
+        lag: dict[str, int] = {}
+        ends = self._consumer.ends()
+        for partition, task in self._tasks.items():
+            behind = max(0, ends.get(partition, task.position) - task.position)
+            resource = task.resource.resource
+            lag[resource] = lag.get(resource, 0) + behind
+        for resource, behind in lag.items():
+            metrics.ROUTER_LAG.labels(resource).set(behind)
+        behind_now = {each for each, end in ends.items() if end > self._position(each, end)}
+        if self.progress.seen(waiting=bool(behind_now) and not self._groups):
+            self._check_hearing(behind_now)
+        for resource in self._lagging - lag.keys():
+            # Another router says it now; a last value that stays would be summed with that one's.
+            metrics.ROUTER_LAG.remove(resource)
+        self._lagging = set(lag)
         fills = [task for task in self._at_work.values() if task.filling]
         metrics.FILLS.set(sum(task.filling_views for task in fills))
         metrics.FILL_REMAINING.set(sum(task.fill_remaining for task in fills))
         metrics.MEMBERSHIP_KEYS.set(sum(len(task.membership) for task in self._tasks.values()))
-
-
-def _by_partition(records: Sequence[Record]) -> dict[Partition, list[Record]]:
-    """Return `records` by partition; they come in runs, each of one partition."""
-    found: dict[Partition, list[Record]] = {}
-    topic: str | None = None
-    number: int | None = None
-    run: list[Record] = []
-    for record in records:
-        if record.partition() != number or record.topic() != topic:
-            topic, number = record.topic(), record.partition()
-            run = found.setdefault(Partition(topic or "", number or 0), [])
-        run.append(record)
-    return found

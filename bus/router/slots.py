@@ -43,11 +43,13 @@ def next_slots(
         used |= bit
         state = recorded.get(state_key(*partition, view.topic))
         if state is None:
+            # Before position 0 there is no past, wherever the log begins.
+            past = position > 0 and position > first()
             state = RouterState(
-                phase=Phase.FILLING if position > first() else Phase.LIVE,
+                phase=Phase.FILLING if past else Phase.LIVE,
                 policy_version=policy_version,
                 start=position,
-                next=first(),
+                next=first() if past else position,
             )
         fill = None
         if state.phase is Phase.FILLING:

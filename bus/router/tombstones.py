@@ -10,7 +10,8 @@ import uuid
 from contextlib import suppress
 from enum import StrEnum
 
-from bus.ports import Headers, Partition, Record
+from bus.ports import Partition, Record
+from bus.ports.record_writer import Headers
 from bus.views.plan import PREFIX_BYTES
 from bus.views.walker import read_varint
 

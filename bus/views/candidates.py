@@ -1,28 +1,31 @@
 """
 Tell which views a record may belong to, without asking each of them.
 
-What `==` and `in` demand of an item is looked up: item value -> views. So views that a record is no
-match of by such a condition cost nothing, however many there are (design.md §5).
+What `==` and `in` demand of an item is looked up by the bytes of the item: a value has exactly one
+spelling, because the walker lets no other through. So views that a record is no match of by such a
+condition cost nothing, however many there are (design.md §5).
+
+The module is compiled where there is a C compiler: `candidates.pxd` has the types.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
-from bus.views.filter_values import Decode
 from bus.views.row_filter import RowFilter
+from bus.views.schema_tree import Kind, Node
+from bus.views.walker import write_varint
 
-#: Values that can be looked up. What else an item holds is equal to none of these.
-_LOOKED_UP = (str, int)
+#: Views that a record certainly belongs to, and those whose filters have to be asked.
+Found: TypeAlias = tuple[list[int], list[int]]
 
 
-@dataclass(frozen=True, slots=True)
 class _Lookup:
-    """The views whose filters demand something of one item."""
+    """The views whose filters demand something of one item, by the bytes of the item."""
 
-    place: int
-    decode: Decode
-    certain: dict[object, list[int]] = field(default_factory=dict)
-    tested: dict[object, list[int]] = field(default_factory=dict)
+    def __init__(self, place: int) -> None:
+        self.place = place
+        self.views: dict[bytes, Found] = {}
 
 
 class Candidates:
@@ -32,39 +35,62 @@ class Candidates:
         self,
         filters: Sequence[RowFilter | None],
         places: Mapping[str, int],
-        decodes: Mapping[str, Decode],
+        nodes: Mapping[str, Node],
     ) -> None:
-        """Index `filters`, over records whose item `i` is field `places[i]`."""
-        self._always: list[int] = []
-        self._tested: list[int] = []
+        """Index `filters`, over records whose item `i` is field `places[i]`, a `nodes[i]`."""
+        #: Of every record. Shared by what is found, so nobody may change these lists.
+        self._everywhere: Found = ([], [])
+        always, tested = self._everywhere
         lookups: dict[str, _Lookup] = {}
         for position, row_filter in enumerate(filters):
             if row_filter is None:
-                self._always.append(position)
+                always.append(position)
                 continue
             demand = row_filter.equality
             if demand is None:
-                self._tested.append(position)
+                tested.append(position)
                 continue
-            lookup = lookups.get(demand.item)
-            if lookup is None:
-                lookup = _Lookup(places[demand.item], decodes[demand.item])
-                lookups[demand.item] = lookup
-            found = lookup.certain if demand.exact else lookup.tested
+            lookup = lookups.setdefault(demand.item, _Lookup(places[demand.item]))
             for value in demand.values:
-                found.setdefault(value, []).append(position)
+                for written in spellings(nodes[demand.item], value):
+                    certain, asked = lookup.views.setdefault(written, ([], []))
+                    (certain if demand.exact else asked).append(position)
         self._lookups = list(lookups.values())
 
-    def find(self, value: bytes, ends: Sequence[int]) -> tuple[list[int], list[int]]:
+    def find(self, value: bytes, ends: "array[int]") -> Found:
         """
         Return the positions of the views that `value` belongs to, and of those to be asked.
 
-        `ends` are where its fields end, as `plan._WriterPlan.walk` returns them.
+        `ends` are where its fields end, as `Walker.fields` notes them. The lists are not to be
+        changed.
         """
-        certain, tested = self._always.copy(), self._tested.copy()
+        found = self._everywhere
         for lookup in self._lookups:
-            held, _ = lookup.decode(value, ends[lookup.place])
-            if isinstance(held, _LOOKED_UP):
-                certain += lookup.certain.get(held, ())
-                tested += lookup.tested.get(held, ())
-        return certain, tested
+            more = lookup.views.get(value[ends[lookup.place] : ends[lookup.place + 1]])
+            if more is not None:
+                found = found[0] + more[0], found[1] + more[1]
+        return found
+
+
+def spellings(node: Node, value: object) -> Iterator[bytes]:
+    """Yield how an item of the type `node` is written that a filter finds equal to `value`."""
+    match node.kind:
+        case Kind.UNION:
+            for branch, child in enumerate(node.children):
+                for written in spellings(child, value):
+                    yield write_varint(branch) + written
+        case Kind.STRING if isinstance(value, str):
+            text = value.encode()
+            yield write_varint(len(text)) + text
+        case Kind.ENUM if value in node.symbols:
+            yield write_varint(node.symbols.index(str(value)))
+        case Kind.INT | Kind.LONG if isinstance(value, int):
+            yield from _integers(node.logical, value)
+
+
+def _integers(logical: str | None, value: int) -> Iterator[bytes]:
+    if logical != "time-millis":
+        yield write_varint(value)
+    elif value % 1000 == 0:
+        # A filter sees times of day in microseconds.
+        yield write_varint(value // 1000)

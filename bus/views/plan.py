@@ -1,69 +1,40 @@
 """
-Compile views to a plan, and apply the plan to the bytes of source records (design.md §5).
+Compile views to a plan: what is decided once for the records of a resource, and not for each.
 
-An Avro record is the concatenation of its fields. So a record is walked once, strictly; the byte
-range of each field is noted; row filters see the few items that they read; and the kept ranges are
-copied behind the view's schema id and the router's `meta`. Nothing is decoded that no filter or key
-needs, and nothing is encoded but `meta`.
+`kernel` applies it.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
-from bus.domain.record_key import KEY_MAX_BYTES, partition_of
-from bus.errors import MalformedRecord
+from bus.ports import Record
+from bus.views.byte_test import ByteTest, compile_byte_test
 from bus.views.candidates import Candidates
 from bus.views.filter_values import compile_decode
-from bus.views.key_items import ExpectedKey, expected_key
+from bus.views.kernel import MAX_VALUE_BYTES, PREFIX_BYTES, Kernel, Projection, WriterKernel
+from bus.views.key_items import PossibleKey, expected_key, possible_key, text_key
+from bus.views.outcome import Delete, Outcome, Reject, SchemaPending, SourceRecord, Upsert
 from bus.views.row_filter import FilterCompiler, RowFilter, filter_types
 from bus.views.schema_tree import Node, parse_schema
 from bus.views.treated import Treat, compile_treatment
-from bus.views.walker import Walk, compile_walk, write_varint
+from bus.views.walker import Walker, write_varint
 
-#: Confluent wire format: a zero byte and four bytes of schema id before the Avro value.
-PREFIX_BYTES: Final = 5
-_MAGIC: Final = 0
-_EVENT_ID_BYTES: Final = 16
-_NO_MARK: Final = b"\x00"
-#: A record that is larger uncompressed is refused, however well it compressed on the way.
-MAX_VALUE_BYTES: Final = 1_000_000
+__all__ = [
+    "MAX_VALUE_BYTES",
+    "PREFIX_BYTES",
+    "Delete",
+    "Outcome",
+    "Plan",
+    "Reject",
+    "SchemaPending",
+    "SourceRecord",
+    "Upsert",
+    "compile_plan",
+]
 
-#: (position in the source partition, key, value); value None is a delete.
-SourceRecord: TypeAlias = tuple[int, bytes | None, bytes | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Upsert:
-    """The record exists; `projections` are (view index, value) of the views it belongs to."""
-
-    projections: tuple[tuple[int, bytes], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """The record is gone, for every view that holds it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """No view may have this: dead-letter it."""
-
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaPending:
-    """The writer schema is not in the policy (yet): wait a while, then dead-letter it."""
-
-    schema_id: int
-
-
-Outcome: TypeAlias = Upsert | Delete | Reject | SchemaPending
-
-_DELETE: Final = Delete()
+_MAGIC: Final = b"\x00"
 
 
 @dataclass(slots=True)
@@ -81,8 +52,8 @@ class Plan:
     filter_errors: list[int] = field(default_factory=list)
     """By view: evaluations that failed since the plan was compiled (each was a "no match")."""
     _filters: list[RowFilter | None] | None = None
-    _writers: "dict[int, _WriterPlan]" = field(default_factory=dict)
-    """By schema id; compiled when the first record of a schema comes: most resources are quiet."""
+    _possible: list[PossibleKey] | None = None
+    _kernel: Kernel | None = None
 
     def apply(
         self, partition: int, records: Iterable[SourceRecord], only: frozenset[int] | None = None
@@ -94,57 +65,41 @@ class Plan:
         `ContractError` if a schema or treatment is beyond the kernel, `FilterInvalid` if a filter
         does not compile: both were checked when the grant was decided.
         """
-        return [self._outcome(partition, *record, only) for record in records]
+        return self._made_kernel().apply(partition, records, only)
 
-    def _outcome(
+    def changes(
         self,
         partition: int,
-        position: int,
-        key: bytes | None,
-        value: bytes | None,
-        only: frozenset[int] | None,
-    ) -> Outcome:
-        try:
-            self._check_key(partition, key)
-            if value is None:
-                return _DELETE
-            if len(value) > MAX_VALUE_BYTES:
-                raise MalformedRecord(
-                    "RECORD_TOO_LARGE", f"{len(value)} bytes; {MAX_VALUE_BYTES} are allowed"
-                )
-            if len(value) < PREFIX_BYTES or value[0] != _MAGIC:
-                raise MalformedRecord("BAD_MAGIC", "the value does not start with a schema id")
-            schema_id = int.from_bytes(value[1:PREFIX_BYTES], "big")
-            writer = self._writers.get(schema_id) or self._compile(schema_id)
-            if writer is None:
-                if schema_id in self._registered:
-                    raise MalformedRecord(
-                        "SCHEMA_FOREIGN", f"schema {schema_id} belongs to another topic"
-                    )
-                return SchemaPending(schema_id)
-            ends = writer.walk(value)
-            writer.check_key(value, ends, key)
-        except MalformedRecord as error:
-            return Reject(error.code, error.reason)
-        meta = writer.meta(value, ends, partition, position)
-        return Upsert(tuple(writer.project(value, ends, meta, only, self.filter_errors)))
+        records: Iterable[Record],
+        only: frozenset[int],
+        held: Callable[[bytes], int],
+    ) -> Iterator[tuple[Record, Outcome]]:
+        """
+        Yield those of `records` that change something for the views `only`, and how; see `apply`.
 
-    def _check_key(self, partition: int, key: bytes | None) -> None:
-        if not key:
-            raise MalformedRecord("KEY_MISSING", "the record has no key")
-        if len(key) > KEY_MAX_BYTES:
-            raise MalformedRecord("KEY_TOO_LONG", f"{len(key)} bytes; {KEY_MAX_BYTES} are allowed")
-        try:
-            key.decode()
-        except UnicodeDecodeError:
-            raise MalformedRecord("BAD_UTF8", "the key is not UTF-8 text") from None
-        if (right := partition_of(key, self.resource.partitions)) != partition:
-            raise MalformedRecord(
-                "WRONG_PARTITION", f"the key belongs in partition {right}, not {partition}"
+        Left out is what belongs to none of them and was in none: `held` tells the views that hold a
+        key, and is asked when a record's turn comes, after what was yielded before is done.
+        """
+        # All of them is the common case, and needs no look.
+        wanted = None if len(only) == len(self.views) else only
+        return self._made_kernel().changes(partition, records, wanted, held)
+
+    def _made_kernel(self) -> Kernel:
+        if self._kernel is None:
+            self._kernel = Kernel(
+                self.resource.partitions, self._writer, self._registered, self._possible_key
             )
+        return self._kernel
 
-    def _compile(self, schema_id: int) -> "_WriterPlan | None":
-        """Return the plan for records of a schema of this resource; None if it is none of its."""
+    def _possible_key(self, key: bytes) -> bool:
+        """Tell whether a record of any writer schema may have a key; a delete names no schema."""
+        if self._possible is None:
+            roots = [parse_schema(schema.text) for schema in self.resource.schemas]
+            self._possible = [possible_key(root, self.resource.key_items) for root in roots]
+        return any(possible(key) for possible in self._possible)
+
+    def _writer(self, schema_id: int) -> WriterKernel | None:
+        """Return the kernel for records of a schema of this resource; None if it is not its."""
         for schema in self.resource.schemas:
             if schema.id == schema_id:
                 break
@@ -159,9 +114,7 @@ class Plan:
                 else self._compile_filter(view.view.row_filter, types)
                 for view in self.views
             ]
-        compiled = _WriterPlan(self.resource, schema, self.views, self._filters)
-        self._writers[schema_id] = compiled
-        return compiled
+        return _writer_kernel(self.resource, schema, self.views, self._filters, self.filter_errors)
 
 
 def compile_plan(
@@ -186,138 +139,77 @@ def compile_plan(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Projection:
-    """How one view is cut out of records of one writer schema."""
-
-    index: int
-    prefix: bytes
-    row_filter: RowFilter | None
-    pieces: tuple[tuple[int, int, Treat | None], ...]
-    """Kept fields as (first, last + 1, None): neighbours are copied in one piece. A field that is
-    treated is a piece of its own."""
-
-
-class _WriterPlan:
-    """The plan for records of one writer schema."""
-
-    def __init__(
-        self,
-        resource: ResourcePolicy,
-        schema: WriterSchema,
-        views: Sequence[ViewPolicy],
-        filters: Sequence[RowFilter | None],
-    ) -> None:
-        root = parse_schema(schema.text)
-        self._walks: list[Walk] = [compile_walk(child) for child in root.children]
-        self._key: ExpectedKey = expected_key(root, resource.key_items)
-        self._meta_rest = b"".join(
-            (
-                write_varint(len(resource.provider.encode())),
-                resource.provider.encode(),
-                write_varint(schema.entry_version),
-                write_varint(resource.generation),
-            )
+def _writer_kernel(
+    resource: ResourcePolicy,
+    schema: WriterSchema,
+    views: Sequence[ViewPolicy],
+    filters: Sequence[RowFilter | None],
+    filter_errors: list[int],
+) -> WriterKernel:
+    """Return what applies the plan to records of one writer schema."""
+    root = parse_schema(schema.text)
+    fields = set(root.field_names)
+    read = {item for each in filters if each for item in each.items & fields}
+    places = {item: root.field_names.index(item) for item in sorted(read)}
+    nodes = {item: root.children[at] for item, at in places.items()}
+    projections = [
+        _projection(
+            index,
+            view,
+            schema,
+            root,
+            row_filter=row_filter,
+            byte_test=compile_byte_test(row_filter.form, places, nodes) if row_filter else None,
         )
-        self._projections = [
-            _projection(index, view, row_filter, schema, root)
-            for index, (view, row_filter) in enumerate(zip(views, filters, strict=True))
-            # A filter on an item that this schema lacks matches none of its records.
-            if row_filter is None or row_filter.items <= set(root.field_names)
-        ]
-        asked = [each.row_filter for each in self._projections]
-        read = sorted({item for row_filter in asked if row_filter for item in row_filter.items})
-        places = {item: root.field_names.index(item) for item in read}
-        decodes = {item: compile_decode(root.children[at]) for item, at in places.items()}
-        self._decodes = [(item, at, decodes[item]) for item, at in places.items()]
-        self._candidates = Candidates(asked, places, decodes)
-
-    def walk(self, value: bytes) -> list[int]:
-        """Return where each field ends (the first entry is where the first one starts)."""
-        position = PREFIX_BYTES
-        ends = [position]
-        for walk in self._walks:
-            position = walk(value, position, 1)
-            ends.append(position)
-        if position != len(value):
-            raise MalformedRecord(
-                "TRAILING_BYTES", f"{len(value) - position} bytes after the end of the record"
-            )
-        return ends
-
-    def check_key(self, value: bytes, ends: Sequence[int], key: bytes | None) -> None:
-        """Raise `MalformedRecord` if `key` is not the key that the record's key items make."""
-        if self._key(value, ends) != key:
-            raise MalformedRecord("KEY_MISMATCH", "the key differs from the record's key items")
-
-    def meta(self, value: bytes, ends: Sequence[int], partition: int, position: int) -> bytes:
-        """Return the `meta` of the view records: what the provider said, and what the bus knows."""
-        said = value[PREFIX_BYTES : ends[1]]
-        return b"".join(
-            (said, self._meta_rest, write_varint(partition), write_varint(position), _NO_MARK)
-        )
-
-    def project(
-        self,
-        value: bytes,
-        ends: Sequence[int],
-        meta: bytes,
-        only: frozenset[int] | None,
-        filter_errors: list[int],
-    ) -> Iterable[tuple[int, bytes]]:
-        """Yield (view index, value) for each view that the record belongs to."""
-        found, tested = self._candidates.find(value, ends)
-        if tested:
-            found += self._ask(tested, value, ends, only, filter_errors)
-        found.sort()
-        for position in found:
-            projection = self._projections[position]
-            if only is None or projection.index in only:
-                kept = [
-                    value[ends[first] : ends[last]]
-                    if treat is None
-                    else treat(value, ends[first], ends[last])
-                    for first, last, treat in projection.pieces
-                ]
-                yield projection.index, b"".join((projection.prefix, meta, *kept))
-
-    def _ask(
-        self,
-        positions: Sequence[int],
-        value: bytes,
-        ends: Sequence[int],
-        only: frozenset[int] | None,
-        filter_errors: list[int],
-    ) -> Iterable[int]:
-        """Yield those of the views at `positions` whose filters say that they match."""
-        seen = {item: decode(value, ends[at])[0] for item, at, decode in self._decodes}
-        for position in positions:
-            projection = self._projections[position]
-            if projection.row_filter is None or (only is not None and projection.index not in only):
-                continue
-            matched = projection.row_filter.matches(seen)
-            if matched is None:
-                filter_errors[projection.index] += 1
-            if matched:
-                yield position
+        for index, (view, row_filter) in enumerate(zip(views, filters, strict=True))
+        # A filter on an item that this schema lacks matches none of its records.
+        if row_filter is None or row_filter.items <= fields
+    ]
+    decoded = {
+        item
+        for each in projections
+        if each.row_filter is not None and each.byte_test is None
+        for item in each.row_filter.items
+    }
+    provider = resource.provider.encode()
+    rest = (len(provider), schema.entry_version, resource.generation)
+    length, version, generation = (write_varint(number) for number in rest)
+    return WriterKernel(
+        Walker(root),
+        len(root.children),
+        text_key=text_key(root, resource.key_items),
+        expected_key=expected_key(root, resource.key_items),
+        meta_rest=length + provider + version + generation,
+        projections=projections,
+        candidates=Candidates([each.row_filter for each in projections], places, nodes),
+        decodes=[
+            (item, at, compile_decode(nodes[item]))
+            for item, at in places.items()
+            if item in decoded
+        ],
+        filter_errors=filter_errors,
+    )
 
 
 def _projection(
     index: int,
     view: ViewPolicy,
-    row_filter: RowFilter | None,
     schema: WriterSchema,
     root: Node,
-) -> _Projection:
+    *,
+    row_filter: RowFilter | None,
+    byte_test: ByteTest | None,
+) -> Projection:
     treats = [
         (at, compile_treatment(view.view.treatments[name], root.children[at]))
         for at, name in enumerate(root.field_names)
         if name in view.view.treatments
     ]
-    return _Projection(
+    return Projection(
         index=index,
-        prefix=bytes([_MAGIC]) + view.projections[schema.id].to_bytes(4, "big"),
+        prefix=_MAGIC + view.projections[schema.id].to_bytes(4, "big"),
         row_filter=row_filter,
+        byte_test=byte_test,
         pieces=tuple(_pieces(treats)),
     )
 

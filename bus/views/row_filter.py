@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from bus.views.filter_form import FilterForm
 from bus.views.schema_tree import Kind, Node
 
 
@@ -52,6 +53,11 @@ class RowFilter(Protocol):
     @property
     def equality(self) -> Equality | None:
         """What an index can answer of the filter; None: nothing."""
+        ...
+
+    @property
+    def form(self) -> FilterForm | None:
+        """What the kernel may test on the bytes of a record; None: only `matches` can tell."""
         ...
 
     def matches(self, values: Mapping[str, object]) -> bool | None:

@@ -54,6 +54,16 @@ class Node:
         return _least_size(self, frozenset())
 
 
+#: Where a logical type means something; anywhere else readers ignore it (Avro 1.12, Logical Types).
+_LOGICAL_KINDS = {
+    "decimal": {Kind.BYTES, Kind.FIXED},
+    "uuid": {Kind.STRING},
+    "date": {Kind.INT},
+    "time-millis": {Kind.INT},
+    "time-micros": {Kind.LONG},
+    "timestamp-millis": {Kind.LONG},
+    "timestamp-micros": {Kind.LONG},
+}
 _PRIMITIVES = frozenset(
     {"null", "boolean", "int", "long", "float", "double", "bytes", "string"},
 )
@@ -87,14 +97,10 @@ class _Parser:
         written = schema["type"]
         if not isinstance(written, str):
             return self.node(written, namespace)
-        logical = schema.get("logicalType")
         if written in _PRIMITIVES:
-            return Node(
-                Kind(written),
-                logical=logical,
-                precision=schema.get("precision", 0),
-                scale=schema.get("scale", 0),
-            )
+            node = Node(Kind(written))
+            _note_logical(node, schema)
+            return node
         if written == "array":
             return Node(Kind.ARRAY, children=[self.node(schema["items"], namespace)])
         if written == "map":
@@ -105,21 +111,28 @@ class _Parser:
         name = _full_name(schema["name"], namespace)
         if name in self._named:
             raise ValueError(f"{name} is defined twice")
-        node = Node(kind, logical=schema.get("logicalType"), name=name)
+        node = Node(kind, name=name)
         self._named[name] = node
         match kind:
             case Kind.ENUM:
                 node.symbols = tuple(schema["symbols"])
             case Kind.FIXED:
                 node.size = schema["size"]
-                node.precision = schema.get("precision", 0)
-                node.scale = schema.get("scale", 0)
+                _note_logical(node, schema)
             case _:
                 namespace = name.rpartition(".")[0]
                 for written in schema["fields"]:
                     node.field_names.append(written["name"])
                     node.children.append(self.node(written["type"], namespace))
         return node
+
+
+def _note_logical(node: Node, schema: Mapping[str, Any]) -> None:
+    logical = schema.get("logicalType")
+    if node.kind in _LOGICAL_KINDS.get(logical or "", ()):
+        node.logical = logical
+        node.precision = schema.get("precision", 0)
+        node.scale = schema.get("scale", 0)
 
 
 def _full_name(name: str, namespace: str) -> str:

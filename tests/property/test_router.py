@@ -193,6 +193,14 @@ class RouterLife(RuleBasedStateMachine):
 
     def _compare(self, view: ViewPolicy) -> None:
         """Compare a view with the verification's oracle, which shares no code with the router."""
+        expected, undecided = self._expected(view)
+        found = self.bus.rows(view)
+        for key in undecided:
+            found.pop(key.decode(), None)
+        assert found == expected, view
+
+    def _expected(self, view: ViewPolicy) -> tuple[dict[str, Row], frozenset[bytes]]:
+        """Return what the oracle says that a view holds, and the keys that it leaves open."""
         rows = view.view.row_filter
         letters = {
             (letter.partition, letter.position): letter.key or b"" for letter in self.bus.letters()
@@ -219,10 +227,7 @@ class RouterLife(RuleBasedStateMachine):
                 expected[key] = row
         assert oracle.wrongly_refused == []
         assert oracle.unexplained == []
-        found = self.bus.rows(view)
-        for undecided in oracle.undecided:
-            found.pop(undecided.decode(), None)
-        assert found == expected, view
+        return expected, oracle.undecided
 
     def _check_history(self, view: ViewPolicy) -> None:
         """Check invariants 2, 3 and 4 on everything that was ever written to a view topic."""
@@ -242,7 +247,7 @@ class RouterLife(RuleBasedStateMachine):
             assert row.keys() <= view.view.kept()
             source = sources.get((meta["partition"], meta["position"]))
             if source is not None:
-                assert matches(_source_row(source.value()))
+                assert matches(source_row(source.value()))
         last: dict[int, int] = {}
         for record in self.bus.committed(view.topic):
             value = record.value()
@@ -257,7 +262,8 @@ class RouterLife(RuleBasedStateMachine):
             last[partition] = position
 
 
-def _source_row(value: bytes) -> Row:
+def source_row(value: bytes) -> Row:
+    """Return the items, and the `meta`, of a source record."""
     schema = fastavro.parse_schema(json.loads(SCHEMAS[int.from_bytes(value[1:5], "big")]))
     record = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
     assert isinstance(record, dict)

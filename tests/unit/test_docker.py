@@ -57,6 +57,8 @@ DIFFERENCES = {
         "transaction.state.log.min.isr",
         "share.coordinator.state.topic.replication.factor",
         "share.coordinator.state.topic.min.isr",
+        # With three, a partition has another leader while a broker comes back.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
     },
     "loopback or a network, so TLS, and a listener for each side": {
         "listeners",
@@ -99,8 +101,9 @@ def test_the_image_is_built_in_two_stages_from_a_pinned_python() -> None:
     bases = [arguments.split(" ")[0] for name, arguments in instructions() if name == "FROM"]
 
     assert len(bases) == 2
-    assert len(set(bases)) == 1
-    assert re.fullmatch(r"python:3\.11\.\d+-slim", bases[0])
+    # The first has the C compiler that the kernel is compiled with; Python is the same.
+    assert bases[0] == bases[1].removesuffix("-slim") != bases[1]
+    assert re.fullmatch(r"python:3\.11\.\d+", bases[0])
 
 
 def test_the_image_installs_what_the_locks_name_and_nothing_else() -> None:

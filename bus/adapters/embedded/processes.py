@@ -7,6 +7,7 @@ that now belongs to someone else.
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -100,14 +101,43 @@ def _end_with_parent(on_orphaned: signal.Signals) -> None:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Return a free loopback TCP port: `preferred` if it is free, else any."""
-    for candidate in (preferred, 0):
-        if candidate is None:
-            continue
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                listener.bind(("127.0.0.1", candidate))
-                port: int = listener.getsockname()[1]
-                return port
+    """
+    Return a free loopback TCP port: `preferred` if it is free, else one not given out before.
+
+    It lies below the ports that the system gives to outgoing connections (`ip_local_port_range`):
+    a port from among those may be taken by any connection between two starts of its process, even
+    by one that asks whether the process is there yet.
+    """
+    if preferred is not None and _is_free(preferred):
+        return preferred
+    fixed = range(_LOWEST_PORT, _first_ephemeral_port())
+    for candidate in random.sample(fixed, len(fixed)):
+        if candidate not in _given and _is_free(candidate):
+            _given.add(candidate)
+            return candidate
     raise OSError("no free loopback port")
+
+
+#: Ports given out by this process: between giving out and listening, a port looks free.
+_given: set[int] = set()
+_LOWEST_PORT = 10_000
+_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def _first_ephemeral_port() -> int:
+    try:
+        first = int(_PORT_RANGE.read_text().split()[0])
+    except OSError:  # no Linux: the range that IANA sets apart (RFC 6335, 6)
+        return 49_152
+    # Where the system's range reaches down to ours, nothing is left to choose from.
+    return first if first > 2 * _LOWEST_PORT else 65_536
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -66,9 +66,13 @@ _FINAL = frozenset(
 #: A client that asks for offsets does not notice by itself that the leader has changed its epoch,
 #: as it does when it comes back: only a new one does.
 _EPOCH_UNKNOWN = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
-#: How long a topic that has just been made may be unknown, or without a leader.
+#: How long a topic that has just been made may be unknown.
 _LEADER_SECONDS = 10.0
 _LEADER_PAUSE_SECONDS = 0.1
+#: How long offsets may not be known. When one of several brokers dies or stands still, nine seconds
+#: go by until its controller lets others lead in its place; and a question that it was asked first,
+#: for the leaders and then for their offsets, is given up after twice ten. One more must follow.
+_FAILOVER_SECONDS = 25.0
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001
 #: After the first record of a batch, others that are on their way are waited for this long.
 _LINGER_SECONDS = 0.005
@@ -119,8 +123,8 @@ class KafkaLogReaders:
     def _offsets(
         self, partitions: Collection[Partition], spec: OffsetSpec
     ) -> Mapping[Partition, int]:
-        """Ask for offsets, again for a while: a topic that was just made has no leader yet."""
-        deadline = time.monotonic() + _LEADER_SECONDS
+        """Ask for offsets, again for a while: what was just made, or lost, has no leader yet."""
+        deadline = time.monotonic() + _FAILOVER_SECONDS
         while True:
             try:
                 return self._admin.ask(lambda client: self._ask(client, partitions, spec))
@@ -182,15 +186,18 @@ class KafkaLogReader:
         except KafkaException as error:
             raise BrokerUnavailable(f"could not read: {error}") from error
         records: list[Record] = []
+        noted = 0
         for message in messages:
-            partition = Partition(message.topic() or "", message.partition() or 0)
-            offset = message.offset() or 0
             fault = message.error()
             if fault is None:
-                self._positions[partition] = offset + 1
-                self._unknown.pop(partition, None)
                 records.append(message)
-            elif fault.code() == _END:
+                continue
+            # In order: what a fault says of a partition holds after what was read of it.
+            self._note_read(records[noted:])
+            noted = len(records)
+            partition = Partition(message.topic() or "", message.partition() or 0)
+            offset = message.offset() or 0
+            if fault.code() == _END:
                 # Markers of transactions take offsets too; the end of the log is beyond them.
                 self._positions[partition] = max(self._positions[partition], offset)
                 self._unknown.pop(partition, None)
@@ -204,8 +211,19 @@ class KafkaLogReader:
                 raise AccessDenied(f"{partition.topic} may not be read")
             elif fault.code() in POSITION_LOST or is_fatal(fault):
                 raise BrokerUnavailable(f"{partition.topic}/{partition.number}: {fault.str()}")
+        self._note_read(records[noted:])
         self._give_up_unknown()
         return records
+
+    def _note_read(self, records: Sequence[Record]) -> None:
+        """Note where the partitions of `records` stand; the last of each tells."""
+        last: dict[tuple[str | None, int | None], Record] = {
+            (record.topic(), record.partition()): record for record in records
+        }
+        for record in last.values():
+            partition = Partition(record.topic() or "", record.partition() or 0)
+            self._positions[partition] = (record.offset() or 0) + 1
+            self._unknown.pop(partition, None)
 
     def position(self, partition: Partition) -> int:
         return self._positions[partition]

@@ -5,16 +5,13 @@ It has no public method either, so two private names of its admin client are use
 else; `tests/integration` holds them to what they do (docs/adr/0006).
 """
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
 from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest, DescribeClientQuotasRequest
 
 from bus.adapters.kafka.connection import KafkaConnection
-from bus.adapters.kafka.python_admin import python_admin
+from bus.adapters.kafka.python_admin import KeptAdmin
 from bus.errors import BrokerUnavailable
 
 _RATE = "consumer_byte_rate"
@@ -30,9 +27,7 @@ class ClientQuotas:
     """
 
     def __init__(self, connection: KafkaConnection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
-        self._admin: KafkaAdminClient | None = None
+        self._admin = KeptAdmin(connection, client="onesource-quotas")
 
     def set_consumer_byte_rates(self, rates: Mapping[str, float | None]) -> None:
         """
@@ -70,29 +65,10 @@ class ClientQuotas:
 
     def close(self) -> None:
         """Let go of the connection."""
-        with self._lock:
-            self._drop()
+        self._admin.close()
 
     def _ask(self, request: Any) -> Any:  # noqa: ANN401 (the library has no types)
-        with self._lock:
-            try:
-                return self._send(request)
-            except KafkaError:
-                # The connection that was kept may be one that the broker has closed meanwhile;
-                # setting a quota twice is setting it once.
-                self._drop()
-            try:
-                return self._send(request)
-            except KafkaError as error:
-                self._drop()
-                raise BrokerUnavailable(f"could not reach the quotas: {error}") from error
-
-    def _send(self, request: Any) -> Any:  # noqa: ANN401 (the library has no types)
-        if self._admin is None:
-            self._admin = python_admin(self._connection, client="onesource-quotas")
-        return self._admin._manager.run(self._admin._send_request_to_controller, request)  # noqa: SLF001
-
-    def _drop(self) -> None:
-        if self._admin is not None:
-            admin, self._admin = self._admin, None
-            admin.close()
+        return self._admin.ask(
+            lambda admin: admin._manager.run(admin._send_request_to_controller, request),  # noqa: SLF001
+            what="the quotas",
+        )

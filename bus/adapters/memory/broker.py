@@ -14,11 +14,11 @@ from bus.ports import (
     Committed,
     GroupConsumer,
     GroupListener,
-    Headers,
     Partition,
     ReadFault,
     Record,
 )
+from bus.ports.record_writer import Headers, Written
 
 
 class _State(Enum):
@@ -271,6 +271,10 @@ class MemoryTransactionalWriter:
         except BrokerUnavailable as error:
             raise TransactionAborted(str(error)) from error
         transaction.touched.add(where)
+
+    def write_all(self, records: Sequence[Written]) -> None:
+        for topic, partition, key, value, headers, timestamp in records:
+            self.write(topic, partition, key, value, headers=headers, timestamp=timestamp)
 
     def commit(
         self, positions: Mapping[Partition, Committed], consumer: GroupConsumer | None

@@ -1,7 +1,9 @@
 """What a view must hold, computed from the source records alone."""
 
+import datetime as dt
 import io
 import json
+import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -68,7 +70,9 @@ class ViewOracle:
             _may_be_key(key) and partition_of(key, self._resource.partitions) == partition
         )
         record = self._record(key, value) if value is not None and well_addressed else None
-        clean = well_addressed and (value is None or record is not None)
+        clean = well_addressed and (
+            self._could_be(key.decode()) if value is None else record is not None
+        )
         if dead_lettered or not clean:
             self._refused.add(key)
             if not dead_lettered:
@@ -125,6 +129,26 @@ class ViewOracle:
         fastavro.schemaless_writer(again, schema, record)
         return again.getvalue() == value[5:]
 
+    def _could_be(self, key: str) -> bool:
+        """Tell whether `key` is the one spelling of what key items of some schema can be."""
+        names = self._resource.key_items
+        for schema in self._schemas.values():
+            fields: list[Any] = schema["fields"] if isinstance(schema, dict) else []
+            types = {field["name"]: field["type"] for field in fields}
+            try:
+                spelled = [key] if len(names) == 1 else json.loads(key)
+                parts = [
+                    _read(types[name], part) for name, part in zip(names, spelled, strict=True)
+                ]
+                record = dict(zip(names, parts, strict=True))
+            except (TypeError, ValueError, RecursionError):
+                continue
+            if self._key_of(record) == key.encode() and all(
+                validate(record[name], types[name], raise_errors=False) for name in names
+            ):
+                return True
+        return False
+
     def _key_of(self, record: Mapping[str, Any]) -> bytes:
         parts = [record[name] for name in self._resource.key_items]
         spelled = [part if isinstance(part, int) else str(part) for part in parts]
@@ -159,6 +183,21 @@ def _masked(text: str) -> str:
     else:
         shown = {0} if length == 2 else set()  # noqa: PLR2004
     return "".join(letter if at in shown else "*" for at, letter in enumerate(text))
+
+
+def _read(schema: Any, spelled: Any) -> Any:  # noqa: ANN401 (JSON)
+    """Return the value that a part of a key spells; raise `ValueError` if it spells none."""
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    logical = schema.get("logicalType") if isinstance(schema, dict) else None
+    if logical == "date":
+        return dt.date.fromisoformat(spelled)
+    if logical == "uuid":
+        return uuid.UUID(spelled)
+    if kind in {"int", "long"}:
+        return int(spelled)
+    if "\0" in spelled:
+        raise ValueError("U+0000")
+    return spelled
 
 
 def _may_be_key(key: bytes) -> bool:

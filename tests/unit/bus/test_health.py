@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from bus.adapters.embedded.processes import free_port
+from bus.errors import ConfigError
 from bus.health import serve_health
 from tests.live_platform import wait_until
 
@@ -84,7 +85,7 @@ def test_the_port_may_be_chosen() -> None:
 
 
 def test_a_port_that_is_taken_is_an_error(served: Served) -> None:
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(ConfigError, match=rf"{served.port} \(Address already in use\).*HTTP__PORT"):
         serve_health("127.0.0.1", served.port, registry=CollectorRegistry(), not_ready=lambda: None)
 
 

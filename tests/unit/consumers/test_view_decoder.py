@@ -11,7 +11,8 @@ from bus.adapters.memory.broker import MemoryBroker, MemoryRecord
 from bus.domain.avro_schema import view_schema
 from bus.domain.items import Nullable, Scalar
 from bus.errors import ContractError, ControlUnavailable
-from bus.ports import Headers, Partition
+from bus.ports import Partition
+from bus.ports.record_writer import Headers
 from consumers.change import Change, ChangeKind, Meta
 from consumers.view_decoder import ViewDecoder
 from tests import builders

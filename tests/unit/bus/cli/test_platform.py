@@ -335,6 +335,7 @@ def test_up_without_a_network_says_so_and_leaves_nothing_behind(
         ["tail", "towns-housing"],
         ["verify", "towns-housing"],
         ["dlq", "list", "towns"],
+        ["doctor", "--end-hanging-transactions"],
     ],
 )
 def test_what_needs_a_stopped_platform_says_at_once_how_to_start_it(

@@ -196,6 +196,8 @@ def test_control_may_administrate_and_publish_the_policy_and_no_record() -> None
         AccessRule(TOPIC, "os.policy", READ),
         AccessRule(TOPIC, "os.policy", WRITE),
         AccessRule(TOPIC, "os.state.router", READ),
+        # Where it ends, which is how a transaction that hangs is noticed.
+        AccessRule(TOPIC, "__consumer_offsets", DESCRIBE),
         AccessRule(TOPIC, "os.audit.checkpoints", WRITE),
         AccessRule(GROUP, "os-control", READ, prefixed=True),
         AccessRule(Resource.TRANSACTIONAL_ID, "os.relay", WRITE),

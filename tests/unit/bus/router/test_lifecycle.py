@@ -6,12 +6,15 @@ from bus import metrics
 from bus.adapters.memory.broker import Fault, MemoryGroupConsumer
 from bus.domain.names import ROUTER_GROUP, ROUTER_STATE_TOPIC
 from bus.domain.router_state import Phase, RouterState, state_key
-from bus.errors import WriterFenced
+from bus.errors import TransactionAborted, WriterFenced
 from bus.ports import Partition
 from bus.router import fill
+from bus.router import router as router_loop
 from bus.router.membership import Membership
 from bus.router.router import Router
 from tests.router_harness import SOURCE, Bus, towns, towns_of, towns_view
+
+ABORTED = "onesource_router_transactions_aborted_total"
 
 
 def states(bus: Bus) -> dict[str, RouterState]:
@@ -85,6 +88,30 @@ def test_a_fill_joins_the_live_records_without_gap_or_disorder(
     assert positions == sorted(set(positions))
     key = state_key(SOURCE, 0, late.topic)
     assert states(bus)[key].phase is Phase.LIVE
+
+
+def test_records_do_not_wait_for_what_a_fill_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live views feel little of a fill: it has transactions of its own."""
+    monkeypatch.setattr(fill, "STEP_RECORDS", 5)
+    bus = Bus()
+    live, new = towns_view(), towns_view("kind")
+    bus.declare(towns(1), live)
+    router = bus.router()
+    for number in range(20):
+        bus.upsert(f"k{number}")
+    bus.settle(router)
+    bus.declare(towns(1), live, new)
+    while not bus.committed(new.topic):
+        router.step()
+    bus.upsert("now")
+
+    router.step()
+
+    last = [bus.committed(view.topic)[-1] for view in (live, new)]
+    assert last[0].key() == b"now"
+    assert len(bus.committed(new.topic)) == 10
+    # The transaction of the live record ended before that of the fill began.
+    assert last[0].transaction is not last[1].transaction
 
 
 def test_a_fill_goes_on_after_a_crash_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,13 +308,15 @@ def test_a_zombie_cannot_write_beside_its_replacement() -> None:
     bus.upsert("a")
     bus.settle(zombie)
     bus.upsert("b")
-    stopped_with = zombie._gather()
+    stopped_with = zombie._bring(0)
     replacement = bus.router()
     bus.settle(replacement)
     bus.upsert("c")
 
+    transaction = zombie._new_transaction()
+    transaction.take(stopped_with, zombie._tasks)
     with pytest.raises(WriterFenced):
-        zombie._transact(stopped_with)
+        zombie._transact(transaction, stopped_with)
     bus.settle(replacement)
 
     assert [record.key() for record in bus.committed(view.topic)] == [b"a", b"b", b"c"]
@@ -318,6 +347,94 @@ def test_two_routers_share_the_partitions_and_take_over_from_each_other() -> Non
         f"k{number}": number + 25 for number in range(25)
     }
     assert len(first._tasks) == 4
+
+
+def test_a_backlog_is_taken_in_several_calls_by_one_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(router_loop, "CONSUME_RECORDS", 3)
+    bus = Bus()
+    view = towns_view("size")
+    bus.declare(towns(2), view)
+    router = bus.router()
+    bus.settle(router)
+    before = router._transactions
+    for number in range(20):
+        bus.upsert(f"k{number}", size=number)
+
+    router.step()
+
+    assert router._transactions == before + 1
+    assert {key: row["size"] for key, row in bus.rows(view).items()} == {
+        f"k{number}": number for number in range(20)
+    }
+
+
+@pytest.mark.parametrize("failing", ["begin", "write_all"])
+def test_what_was_brought_and_not_written_when_a_transaction_fails_is_read_again(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = Bus()
+    view = towns_view()
+    bus.declare(towns(2), view)
+    router = bus.router()
+    bus.settle(router)
+    for number in range(20):
+        bus.upsert(f"k{number}")
+
+    def fail(*_: object) -> None:
+        raise TransactionAborted("the broker takes nothing")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(router._writer, failing, fail)
+        router.step()
+    assert bus.committed(view.topic) == []
+    bus.settle(router)
+
+    assert sorted(record.key() or b"" for record in bus.committed(view.topic)) == sorted(
+        f"k{number}".encode() for number in range(20)
+    )
+
+
+def test_what_is_taken_away_in_the_middle_of_a_transaction_is_another_routers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The consumer tells of rebalances while it is asked for more, with records written already."""
+    monkeypatch.setattr(router_loop, "CONSUME_RECORDS", 3)
+    bus = Bus()
+    view = towns_view("size", rows="size < 30")
+    bus.declare(towns(4), view)
+    first = bus.router("0")
+    for number in range(40):
+        bus.upsert(f"k{number}", size=number)
+    bus.settle(first)
+    aborted = metrics.ROUTER_REGISTRY.get_sample_value(ABORTED) or 0.0
+    for number in range(40):
+        bus.upsert(f"k{number}", size=39 - number)
+    joined: list[Router] = []
+    consume = first._consumer.consume
+
+    def consume_while_another_joins(most: int, seconds: float) -> object:
+        # By the sixth call partitions of both have records in the transaction.
+        calls.append(most)
+        if len(calls) == 6:
+            joined.append(bus.router("1"))
+        return consume(most, seconds)
+
+    calls: list[int] = []
+    monkeypatch.setattr(first._consumer, "consume", consume_while_another_joins)
+    first.step()
+    assert metrics.ROUTER_REGISTRY.get_sample_value(ABORTED) == aborted + 1
+    # Nothing has failed, so nobody waits.
+    assert first.not_ready() is None
+    bus.settle(first, *joined)
+
+    assert len(first._tasks) == len(joined[0]._tasks) == 2
+    assert {key: row["size"] for key, row in bus.rows(view).items()} == {
+        f"k{39 - size}": size for size in range(30)
+    }
+    # Each record came once: 30 of the first state, 30 of the second, and 10 that left.
+    assert len(bus.committed(view.topic)) == 70
 
 
 def test_state_without_a_position_stops_the_partition() -> None:

@@ -17,6 +17,7 @@ from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
 from bus.domain.record_key import partition_of
 from bus.domain.view import Treatment, make_view
 from bus.errors import ContractError
+from bus.views.filter_form import FilterForm
 from bus.views.plan import (
     MAX_VALUE_BYTES,
     Delete,
@@ -347,6 +348,7 @@ class _Parity:
     items = frozenset({"id"})
 
     equality: Equality | None = None
+    form: FilterForm | None = None
 
     def matches(self, values: Mapping[str, object]) -> bool:
         return len(str(values["id"])) % 2 == 0

@@ -101,3 +101,13 @@ def test_a_cluster_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPat
 
     assert new_cluster_id() == "A" * 22
     assert drawn == []
+
+
+def test_forgotten_transactions_are_looked_for_when_partitions_have_a_leader_again(
+    node: KafkaNode,
+) -> None:
+    """After a kill the one broker is out of its cluster when its former session ends: at 9 s."""
+    told = properties(node)
+    session = int(told.get("broker.session.timeout.ms", 9_000))
+
+    assert int(told["transaction.abort.timed.out.transaction.cleanup.interval.ms"]) > session

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bus.adapters.embedded import processes
 from bus.adapters.embedded.processes import ProcessIdentity, free_port, spawn
 from tests.live_platform import wait_until
 
@@ -216,3 +217,28 @@ def test_the_preferred_port_is_given_if_it_is_free_and_another_if_not() -> None:
     assert free_port(preferred) == preferred
     with socket.create_server(("127.0.0.1", preferred)):
         assert free_port(preferred) != preferred
+
+
+def test_no_outgoing_connection_can_take_a_free_port() -> None:
+    first, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+
+    assert free_port() < first
+
+
+def test_a_port_is_given_out_once() -> None:
+    ports = [free_port() for _ in range(200)]
+
+    assert len(set(ports)) == len(ports)
+
+
+@pytest.mark.parametrize("text", [None, "1024\t65535\n"])
+def test_ports_are_found_on_other_systems(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    range_file = tmp_path / "range"
+    if text is not None:
+        range_file.write_text(text)
+    monkeypatch.setattr(processes, "_PORT_RANGE", range_file)
+
+    with socket.create_server(("127.0.0.1", free_port())):
+        pass

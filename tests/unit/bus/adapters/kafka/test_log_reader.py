@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from typing_extensions import override
 
 from bus.adapters.kafka import log_reader as module
 from bus.adapters.kafka.connection import KafkaConnection
@@ -18,6 +19,8 @@ from bus.errors import BrokerUnavailable
 from bus.ports import Committed, Partition
 
 WHERE = Partition("t", 0)
+#: For how long a controller waits for a broker that it does not hear of (Kafka's default).
+_SESSION_SECONDS = 9.0
 
 
 class HungConsumer:
@@ -180,6 +183,67 @@ def test_offsets_are_asked_for_again_while_that_may_help(
     monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     assert asking(monkeypatch, code, code).ends([WHERE]) == {WHERE: 9}
+
+
+class Clock:
+    """A clock that goes on when it is waited for."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code"),
+    [
+        # It is dead: everybody is told so at once, until others lead.
+        (0.0, KafkaError.LEADER_NOT_AVAILABLE),
+        # It stands still: who has asked it for the leaders, and then for the offsets, waits.
+        (20.0, KafkaError.OFFSET_NOT_AVAILABLE),
+    ],
+)
+def test_one_broker_of_several_may_be_away_until_others_lead_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: float, code: int
+) -> None:
+    """A router that is starting, or whose group is rebalanced, would end."""
+
+    class AwayAdmin(AskedAdmin):
+        @override
+        def ask(self, _request: object) -> dict[Partition, int]:
+            if clock.now < _SESSION_SECONDS:
+                clock.now += seconds
+                raise KafkaException(KafkaError(code))
+            return {WHERE: 9}
+
+    monkeypatch.setattr(module, "KafkaAdmin", lambda *_, **__: AwayAdmin())
+    readers = KafkaLogReaders(
+        KafkaConnection(bootstrap="none:1", username="u", password="p"), group="g"
+    )
+
+    assert readers.ends([WHERE]) == {WHERE: 9}
+
+
+def test_offsets_that_nobody_knows_are_given_up(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    readers = asking(monkeypatch, *[KafkaError.LEADER_NOT_AVAILABLE] * 1_000)
+    monkeypatch.setattr(module, "_LEADER_PAUSE_SECONDS", 1.0)
+
+    with pytest.raises(BrokerUnavailable, match="could not ask for offsets"):
+        readers.ends([WHERE])
+    assert clock.now > _SESSION_SECONDS
 
 
 class LosingAdmin:

@@ -1,0 +1,19 @@
+# The types of membership.py, for Cython (its "augmenting .pxd"); without it the module runs as it is.
+cimport cython
+
+@cython.final
+cdef class Membership:
+    cdef Py_ssize_t _table_keys
+    cdef Py_ssize_t _memory_keys
+    cdef object _store
+    cdef object _get
+    cdef object _most
+    cdef list _undo
+
+    cpdef object get(self, bytes key)
+
+    cpdef object set(self, bytes key, object bits)
+
+    cpdef object change(self, bytes key, object before, object bits)
+
+    cdef object _put(self, bytes key, object bits)

@@ -1,0 +1,27 @@
+# The types of view_writer.py, for Cython (its "augmenting .pxd"); without it the module runs as it is.
+cimport cython
+
+from bus.router.membership cimport Membership
+from bus.views.outcome cimport Upsert
+
+cdef int _LOT
+
+@cython.final
+cdef class ViewWriter:
+    cdef object _partition
+    cdef Membership _membership
+    cdef object _generation
+    cdef list _targets
+    cdef list _lot
+    cdef dict _counts
+    cdef long long _upserts
+
+    cpdef object write_until_refused(self, object changes, frozenset indexes, object writer)
+
+    cdef int _hand_on(self, object writer) except -1
+
+    cdef int _note(self, object record, object outcome, frozenset indexes) except -1
+
+    cdef object _note_tombstones(
+        self, object record, frozenset indexes, object gone, object reason
+    )
