@@ -10,8 +10,14 @@ from pathlib import Path
 
 from bench import (
     control_scale,
+    endurance,
+    fan_out,
+    filling,
+    hostile,
     kernel,
     latency,
+    membership,
+    peer_contest,
     publisher,
     revocation,
     router,
@@ -19,7 +25,7 @@ from bench import (
     sink,
 )
 from bench.contest import Options, Result
-from bench.report import machine_facts, print_results, write_json
+from bench.report import append_json, machine_facts, print_results, write_json
 from bench.stage import Stage, running_stage
 from bus.cli.console import console, error_console
 from bus.errors import BusError
@@ -28,12 +34,16 @@ from bus.logs import configure_logs
 _RECORDS = 100_000
 _ROUNDS = 5
 _REVOCATIONS = 200
+_MINUTES = 60
 _SEED = 20261122
+#: One line a run: what was measured here before.
+_RUNS = Path(".onesource-bench/results.jsonl")
 
 #: What needs no platform, and what does, in the order in which it runs: the router process is there
 #: until the router in this process takes its place.
 _ALONE: dict[str, Callable[[Options], Sequence[Result]]] = {
     "kernel": kernel.measure,
+    "hostile": hostile.measure,
     "catalog-search": search.measure,
 }
 _ON_STAGE: dict[str, Callable[[Options, Stage], Sequence[Result]]] = {
@@ -42,12 +52,27 @@ _ON_STAGE: dict[str, Callable[[Options, Stage], Sequence[Result]]] = {
     "revocation": revocation.measure,
     "sink": sink.measure,
     "router": router.measure,
+    "sizes": router.measure_sizes,
+    "peers": peer_contest.measure,
     "publisher": publisher.measure,
+    "fan-out": fan_out.measure,
+    "filling": filling.measure,
+    "endurance": endurance.measure,
+    "membership": membership.measure,
     # The last: the platform is full afterwards.
     "control-scale": control_scale.measure,
 }
-#: What takes minutes is measured when it is asked for.
-_ONLY_ASKED_FOR = {"revocation", "control-scale"}
+#: What takes minutes, or fetches what the bus does not need, is measured when it is asked for.
+_ONLY_ASKED_FOR = {
+    "revocation",
+    "sizes",
+    "peers",
+    "fan-out",
+    "filling",
+    "endurance",
+    "membership",
+    "control-scale",
+}
 
 
 def main() -> int:
@@ -61,6 +86,8 @@ def main() -> int:
         rounds=arguments.rounds,
         seed=arguments.seed,
         revocations=arguments.revocations,
+        minutes=arguments.minutes,
+        rate=arguments.rate,
         say=_say,
     )
     started = time.monotonic()
@@ -75,6 +102,7 @@ def main() -> int:
     facts["load at end"] = round(os.getloadavg()[0], 2)
     facts["seconds"] = round(time.monotonic() - started)
     print_results(console, facts, results)
+    append_json(_RUNS, facts, results)
     if arguments.json is not None:
         write_json(arguments.json, facts, results)
     return 0
@@ -111,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         type=lambda text: _names(text, names),
         default=[name for name in names if name not in _ONLY_ASKED_FOR],
         metavar="NAME,…",
-        help=f"of {', '.join(names)}; by default all but {' and '.join(sorted(_ONLY_ASKED_FOR))}",
+        help=f"of {', '.join(names)}; by default all but {', '.join(sorted(_ONLY_ASKED_FOR))}",
     )
     parser.add_argument(
         "--records",
@@ -133,6 +161,20 @@ def _parser() -> argparse.ArgumentParser:
         default=_REVOCATIONS,
         metavar="N",
         help="grants to revoke, %(default)s by default",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=lambda text: _at_least(text, 1),
+        default=_MINUTES,
+        metavar="N",
+        help="how long an endurance run lasts, %(default)s by default",
+    )
+    parser.add_argument(
+        "--rate",
+        type=lambda text: _at_least(text, 1),
+        default=0,
+        metavar="N",
+        help="records a second of an endurance run; by default 80 %% of what is possible",
     )
     parser.add_argument("--seed", type=int, default=_SEED, help="of the records")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")

@@ -21,6 +21,10 @@ class Options:
     seed: int
     revocations: int = 200
     """How many grants are revoked."""
+    minutes: int = 60
+    """How long an endurance run lasts."""
+    rate: int = 0
+    """Records a second of an endurance run; 0: most of what is possible."""
     say: Callable[[str], None]
     """Takes a sentence about progress."""
 
@@ -76,13 +80,84 @@ class Latency:
     name: str
     milliseconds: tuple[float, ...]
 
-    def percentile(self, percent: int) -> float:
+    def percentile(self, percent: float) -> float:
         """Return what `percent` of the records did not exceed."""
         ordered = sorted(self.milliseconds)
-        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-Result: TypeAlias = Comparison | Latency
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What it costs to refuse one record."""
+
+    section: str
+    name: str
+    code: str
+    size: int
+    """Bytes of the record."""
+    microseconds: tuple[float, ...]
+    """By round."""
+
+    @property
+    def median(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.microseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a contender takes of the processors: all threads of its process."""
+
+    section: str
+    name: str
+    seconds: tuple[float, ...]
+    """Of processor time for a million records, by round."""
+
+    @property
+    def median(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How something went over time."""
+
+    section: str
+    name: str
+    unit: str
+    samples: tuple[tuple[float, float], ...]
+    """(seconds since the beginning, value), in order; at least one."""
+
+    @property
+    def first(self) -> float:
+        """The median of the first tenth of the samples: one sample says little."""
+        return statistics.median(value for _, value in self.samples[: self._tenth])
+
+    @property
+    def last(self) -> float:
+        """The median of the last tenth."""
+        return statistics.median(value for _, value in self.samples[-self._tenth :])
+
+    @property
+    def most(self) -> float:
+        """The highest value."""
+        return max(value for _, value in self.samples)
+
+    @property
+    def slope(self) -> float:
+        """By how much it grows in an hour, by least squares; 0 if there is one sample."""
+        times, values = zip(*self.samples, strict=True)
+        if len(set(times)) == 1:
+            return 0.0
+        return statistics.linear_regression(times, values).slope * 3600
+
+    @property
+    def _tenth(self) -> int:
+        return -(-len(self.samples) // 10)
+
+
+Result: TypeAlias = Comparison | Latency | Cost | Usage | Course
 
 
 def take_turns(

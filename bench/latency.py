@@ -1,56 +1,75 @@
 """How long single records are on their way, through the router as a process of its own."""
 
+import dataclasses
 import random
-import threading
 import time
 import uuid
 from collections.abc import Sequence
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-
 from bench.contest import Latency, Options
-from bench.records import Content, Encoded, Register
-from bench.stage import PACED, Stage
-from bus.adapters.kafka.connection import LOGGER, KafkaConnection
-from bus.domain.names import group_prefix, subscription_principal
-from bus.ports import Partition
+from bench.records import Content, Encoded, Register, county
+from bench.stage import PACED, Stage, address_grant
+from bench.view_reader import ViewReader
 from consumers import Subscriber
 from producers import Publisher
 
-RATES = (1_000, 5_000)
+RATES = (100, 1_000, 5_000, 20_000)
+#: This one with many views, too: each record is in one of them, and in one or none of the others.
+_MANY_VIEWS_RATE = 5_000
+_MANY_VIEWS = 20
 SECONDS = 10
 #: The first records of a run open connections; they do not count.
-_RUN_IN_SECONDS = 1
+_RUN_IN_SECONDS = 2
 _TICK_SECONDS = 0.005
 _DEADLINE_SECONDS = 30.0
+_FILLED_SECONDS = 120.0
 CHANGES = 50
 _LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.02, 0.2
 
 
 def measure_paced(options: Options, stage: Stage) -> list[Latency]:
-    """Measure from the broker's acceptance to a read_committed reader of the view, at a rate."""
+    """
+    Measure until a read_committed reader of the view has a record, at several rates.
+
+    Once from the broker's acceptance, and once from when the record was to be published: whatever
+    holds the publisher up would otherwise hide what it waited for (coordinated omission).
+    """
     register = Register(options.seed)
-    publication = stage.publication(PACED)
     found: list[Latency] = []
     for rate in RATES:
-        options.say(f"latency at {rate:,} records/s, {SECONDS} s")
-        contents = register.take(rate * (SECONDS + _RUN_IN_SECONDS))
-        encoded = register.encode(publication, contents)
-        view = stage.view(PACED)
-        reader = _ViewReader(
-            stage.subscriber(PACED).kafka, view, start=stage.end(view), count=len(encoded)
+        found += _paced(options, stage, register, rate, views=1)
+    grants = [
+        dataclasses.replace(
+            address_grant(PACED, f'county == "{county(number)}"'), id=f"{PACED}-{number}"
         )
-        with Publisher(publication, stage.provider.kafka) as publisher:
-            seconds = _publish_paced(publisher, encoded, rate)
-        measured = reader.result()[rate * _RUN_IN_SECONDS :]
-        found.append(
-            Latency(
-                "latency",
-                f"accepted → readable in the view, {len(encoded) / seconds:,.0f}/s",
-                tuple(measured),
-            )
-        )
-    return found
+        for number in range(1, _MANY_VIEWS)
+    ]
+    stage.add_grants(grants)
+    stage.await_filled([grant.id for grant in grants], timeout=_FILLED_SECONDS)
+    return found + _paced(options, stage, register, _MANY_VIEWS_RATE, views=_MANY_VIEWS)
+
+
+def _paced(
+    options: Options, stage: Stage, register: Register, rate: int, *, views: int
+) -> list[Latency]:
+    where = f"{rate:,}/s, {views} view{'s' if views > 1 else ''}"
+    options.say(f"latency at {where}, {SECONDS} s")
+    publication = stage.publication(PACED)
+    encoded = register.encode(publication, register.take(rate * (SECONDS + _RUN_IN_SECONDS)))
+    with (
+        Publisher(publication, stage.provider.kafka) as publisher,
+        ViewReader(stage, PACED) as reader,
+    ):
+        started = _publish_paced(publisher, encoded, rate)
+        reader.await_records(len(encoded), seconds=_DEADLINE_SECONDS)
+    arrived = reader.arrived
+    counted = slice(rate * _RUN_IN_SECONDS, None)
+    accepted = [(at - accepted) * 1000 for at, accepted in arrived]
+    planned = [(at - started - number / rate) * 1000 for number, (at, _) in enumerate(arrived)]
+    return [
+        Latency("latency", f"{since} → readable in the view, {where}", tuple(measured[counted]))
+        for since, measured in (("accepted", accepted), ("planned", planned))
+    ]
 
 
 def measure_changes(options: Options, stage: Stage) -> list[Latency]:
@@ -93,61 +112,13 @@ def _follow_change(publisher: Publisher, subscriber: Subscriber, content: Conten
 
 
 def _publish_paced(publisher: Publisher, encoded: Sequence[Encoded], rate: int) -> float:
-    """Publish at a steady rate, a few records at each tick; return the seconds it took."""
-    started = time.perf_counter()
+    """Publish at a steady rate, a few records at each tick; return the time it began."""
+    started = time.time()
     sent = 0
     while sent < len(encoded):
-        due = min(len(encoded), int((time.perf_counter() - started) * rate) + 1)
+        due = min(len(encoded), int((time.time() - started) * rate) + 1)
         for key, value in encoded[sent:due]:
             publisher.publish_bytes(key, value)
         sent = due
         time.sleep(_TICK_SECONDS)
-    return time.perf_counter() - started
-
-
-class _ViewReader:
-    """A subscriber's plain consumer, in a thread: notes when each record could be read."""
-
-    def __init__(
-        self, connection: KafkaConnection, view: Partition, *, start: int, count: int
-    ) -> None:
-        group = group_prefix(subscription_principal(PACED))
-        self._consumer = Consumer(
-            connection.client(
-                group_id=f"{group}bench",
-                enable_auto_commit=False,
-                auto_offset_reset="error",
-                isolation_level="read_committed",
-            ),
-            logger=LOGGER,
-        )
-        self._consumer.assign([TopicPartition(*view, start)])
-        self._count = count
-        self._milliseconds: list[float] = []
-        self._error: KafkaException | None = None
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def result(self) -> list[float]:
-        """Wait for the last record; return the milliseconds of each, in the order of the view."""
-        self._thread.join()
-        self._consumer.close()
-        if self._error is not None:
-            raise self._error
-        if len(self._milliseconds) < self._count:
-            raise TimeoutError(f"{len(self._milliseconds)} of {self._count} records have arrived")
-        return self._milliseconds
-
-    def _read(self) -> None:
-        deadline = time.monotonic() + SECONDS + _DEADLINE_SECONDS
-        while len(self._milliseconds) < self._count and time.monotonic() < deadline:
-            messages = self._consumer.consume(1, 0.1)
-            messages += self._consumer.consume(self._count, 0)
-            # The router keeps the time of acceptance as the timestamp of the view's record.
-            now = time.time() * 1000
-            for message in messages:
-                error = message.error()
-                if error is not None:
-                    self._error = KafkaException(error)
-                    return
-                self._milliseconds.append(now - message.timestamp()[1])
+    return started

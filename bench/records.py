@@ -6,6 +6,7 @@ They look like entries of an address register, and follow from a seed.
 
 import datetime as dt
 import random
+import string
 import uuid
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -53,6 +54,8 @@ ITEMS = tuple(
 _OMITTED = frozenset({"area", "phone"})
 KEPT = tuple(item.name for item in ITEMS if item.name not in _OMITTED)
 
+_POOL_LETTERS = 100_000
+
 _NAMES = ("永安街道社区", "新华街道社区", "东风街道社区", "和平街道社区")
 _FIRST_DAY = dt.date(1990, 1, 1).toordinal()
 _DAYS = 12_000
@@ -62,8 +65,14 @@ _OCCURRED_AT = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
 class Register:
     """Makes records; no two have the same key."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, padding: int = 0) -> None:
+        """Make records whose address, which views keep, is `padding` bytes longer."""
         self._random = random.Random(seed)
+        self._padding = padding
+        #: Cut from this at random places, so that records do not compress better for being padded.
+        self._pool = "".join(
+            random.Random(seed).choices(string.ascii_letters, k=_POOL_LETTERS + padding)
+        )
         self._made = 0
 
     def take(self, count: int, *, counties: int = 100) -> list[Content]:
@@ -88,6 +97,8 @@ class Register:
     def _next(self, number: int, counties: int) -> Content:
         self._made += 1
         chance = self._random
+        start = chance.randrange(_POOL_LETTERS) if self._padding else 0
+        padding = self._pool[start : start + self._padding]
         return {
             "code": f"{self._made:012d}",
             "name": chance.choice(_NAMES),
@@ -96,7 +107,7 @@ class Register:
             "kind": chance.choice(("URBAN", "RURAL", "MIXED")),
             "population": chance.randrange(10_000, 1_000_000),
             "since": dt.date.fromordinal(_FIRST_DAY + chance.randrange(_DAYS)),
-            "address": f"中山路{chance.randrange(100, 1000)}号",
+            "address": f"中山路{chance.randrange(100, 1000)}号{padding}",
             "area": chance.random() * 100,
             "phone": f"0898-{chance.randrange(10_000_000, 100_000_000)}",
         }

@@ -1,15 +1,17 @@
 """The router clears a backlog, exactly once, beside a raw copy of as many records."""
 
+import dataclasses
+import gc
 import math
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from typing_extensions import override
 
-from bench.contest import Comparison, Options, Run, compare, take_turns
+from bench.contest import Options, Result, Run, Usage, compare, take_turns
 from bench.raw_copy import RawCopy
 from bench.records import TIERS, Register
 from bench.stage import TENTH, WHOLE, Stage
@@ -23,10 +25,11 @@ from bus.adapters.kafka.topic_admin import KafkaTopicAdmin
 from bus.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bus.adapters.system_clock import SystemClock
 from bus.bootstrap.connections import kafka_connection
+from bus.bootstrap.router import look_for_garbage_rarely
 from bus.domain.access import CONTROL, ROUTER
 from bus.domain.names import ROUTER_GROUP
 from bus.domain.topics import view_config
-from bus.ports import Committed, GroupConsumer, Partition, TopicSpec
+from bus.ports import Committed, GroupConsumer, Partition, ReadFault, Record, TopicSpec
 from bus.router.router import Router
 from bus.services.policy_follower import PolicyFollower
 from bus.settings import Settings
@@ -37,19 +40,50 @@ _COPY = "raw copy"
 _IDEMPOTENT = "idempotent copy"
 
 
-def measure(options: Options, stage: Stage) -> list[Comparison]:
+#: Bytes that an item of the records has besides its own, and the part of a backlog that is enough.
+_SIZES = {"1 KB": (900, 4), "10 KB": (10_000, 20)}
+
+
+def measure(options: Options, stage: Stage) -> list[Result]:
     """Compare router and raw copy where one record in ten passes the filter, and where all do."""
+    plain = Register(options.seed)
+    with _contests(options, stage) as contest:
+        tenth = contest(TENTH, every=TIERS, register=plain).measure("10 % pass")
+        return tenth + contest(WHOLE, every=1, register=plain).measure("100 % pass")
+
+
+def measure_sizes(options: Options, stage: Stage) -> list[Result]:
+    """Compare them where all pass, with larger records."""
+    found: list[Result] = []
+    with _contests(options, stage) as contest:
+        for size, (padding, part) in _SIZES.items():
+            register = Register(options.seed, padding=padding)
+            some = contest(WHOLE, every=1, register=register, records=options.records // part)
+            found += some.measure(f"100 % pass, {size}")
+    return found
+
+
+@contextmanager
+def _contests(options: Options, stage: Stage) -> Iterator["Callable[..., _Contest]"]:
     stage.stop_router()
     settings = stage.settings
     connection = kafka_connection(settings, ROUTER)
-    found: list[Comparison] = []
-    with _running_router(settings, connection, stage, (TENTH, WHOLE)) as router:
-        for resource, every in ((TENTH, TIERS), (WHOLE, 1)):
-            contest = _Contest(
-                options, stage, router, connection=connection, resource=resource, every=every
+    with running_router(settings, connection, stage, (TENTH, WHOLE)) as router:
+
+        def contest(
+            resource: str, *, every: int, register: Register, records: int = options.records
+        ) -> _Contest:
+            return _Contest(
+                dataclasses.replace(options, records=records),
+                stage,
+                router,
+                connection=connection,
+                resource=resource,
+                every=every,
+                register=register,
             )
-            found += contest.measure(f"{100 // every} % pass")
-    return found
+
+        yield contest
 
 
 class TracedWriter(KafkaTransactionalWriter):
@@ -67,6 +101,19 @@ class TracedWriter(KafkaTransactionalWriter):
         self.committed.update({where: each.position for where, each in positions.items()})
 
 
+class _TimedConsumer(KafkaGroupConsumer):
+    """The router's consumer; remembers when records came first."""
+
+    first = 0.0
+
+    @override
+    def consume(self, most: int, seconds: float) -> tuple[Sequence[Record], Sequence[ReadFault]]:
+        found = super().consume(most, seconds)
+        if found[0] and not self.first:
+            self.first = time.perf_counter()
+        return found
+
+
 class InnerRouter:
     """A real router in this process, whose source can be held back while a backlog builds up."""
 
@@ -74,7 +121,7 @@ class InnerRouter:
         codec = AvroEventCodec()
         clock = SystemClock()
         readers = KafkaLogReaders(connection, group=f"{ROUTER_GROUP}.reader")
-        self._consumer = KafkaGroupConsumer(connection, group=ROUTER_GROUP, instance=settings.slot)
+        self._consumer = _TimedConsumer(connection, group=ROUTER_GROUP, instance=settings.slot)
         self._writer = TracedWriter(connection, transactional_id=f"{ROUTER_GROUP}.{settings.slot}")
         self._router = Router(
             consumer=self._consumer,
@@ -96,12 +143,12 @@ class InnerRouter:
         self._consumer.pause([partition])
 
     def clear(self, partition: Partition, start: int, end: int) -> float:
-        """Route what stands from `start` to `end`; return the seconds it took."""
-        started = time.perf_counter()
+        """Route what stands from `start` to `end`; return the seconds from the first record on."""
         # Nothing has been fetched ahead: the raw copy starts as empty-handed.
+        self._consumer.first = 0.0
         self._consumer.start({partition: start})
         self._go_on({partition: end})
-        return time.perf_counter() - started
+        return time.perf_counter() - self._consumer.first
 
     def close(self) -> None:
         """Leave the group, and let go."""
@@ -117,15 +164,23 @@ class InnerRouter:
 
 
 @contextmanager
-def _running_router(
+def running_router(
     settings: Settings, connection: KafkaConnection, stage: Stage, resources: Collection[str]
 ) -> Iterator[InnerRouter]:
+    """
+    Let a router in this process route `resources`; the router process must not run.
+
+    The process looks for garbage as a router's does meanwhile, whoever else works in it.
+    """
+    before = gc.get_threshold()
+    look_for_garbage_rarely()
     router = InnerRouter(settings, connection)
     try:
         router.settle([stage.source(each) for each in resources])
         yield router
     finally:
         router.close()
+        gc.set_threshold(*before)
 
 
 class _Contest:
@@ -140,6 +195,7 @@ class _Contest:
         connection: KafkaConnection,
         resource: str,
         every: int,
+        register: Register,
     ) -> None:
         self._options = options
         self._stage = stage
@@ -149,15 +205,17 @@ class _Contest:
         self._every = every
         self._source = stage.source(resource)
         self._publication = stage.publication(resource)
-        self._register = Register(options.seed)
+        self._register = register
         self._start = self._end = 0
+        self._spent: dict[str, list[float]] = {}
 
-    def measure(self, where: str) -> list[Comparison]:
+    def measure(self, where: str) -> list[Result]:
         copies = {
             name: self._copy(name, exactly_once=name == _COPY) for name in (_COPY, _IDEMPOTENT)
         }
-        runs: dict[str, Run] = {_ROUTER: self._clear}
-        runs |= {name: partial(self._run, copy) for name, copy in copies.items()}
+        runs: dict[str, Run] = {_ROUTER: partial(self._metered, _ROUTER, self._clear)}
+        for name, copy in copies.items():
+            runs[name] = partial(self._metered, name, partial(self._run, copy))
         try:
             series = take_turns(
                 runs, self._options, what=f"router, {where}", before_round=self._new_backlog
@@ -166,13 +224,26 @@ class _Contest:
             for copy in copies.values():
                 copy.close()
         pairs = [(_ROUTER, _COPY), (_COPY, _IDEMPOTENT)]
-        return compare("router", series, pairs, where)
+        usages = [
+            # The round that warms up does not count.
+            Usage("router", f"{name}, {where}", tuple(self._spent[name][1:]))
+            for name in (_ROUTER, _COPY)
+        ]
+        return [*compare("router", series, pairs, where), *usages]
+
+    def _metered(self, name: str, run: Run) -> float:
+        before = time.process_time()
+        rate = run()
+        spent = time.process_time() - before
+        self._spent.setdefault(name, []).append(spent / (self._end - self._start) * 1e6)
+        return rate
 
     def _new_backlog(self) -> None:
         self._router.hold(self._source)
         contents = self._register.take(self._options.records)
         encoded = self._register.encode(self._publication, contents)
         self._start, self._end = self._stage.publish(self._resource, encoded)
+        self._stage.await_quiet()
 
     def _clear(self) -> float:
         before = self._written()

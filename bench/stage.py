@@ -3,21 +3,24 @@
 import datetime as dt
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+
+import psutil
 
 from bench.records import EVERY_ONE, ITEMS, KEPT, ONE_IN_TEN, Encoded
 from bus.adapters.control_http.client import ControlClient
 from bus.adapters.embedded.state_folder import StateFolder
 from bus.adapters.embedded.supervisor import Part, Supervisor
+from bus.adapters.kafka.connection import KafkaConnection
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.postgres.provision import create_database
 from bus.bootstrap.accounts import Account, account
 from bus.bootstrap.catalog import catalog
-from bus.bootstrap.connections import control_url
-from bus.bootstrap.embedded_platform import EmbeddedPlatform
+from bus.bootstrap.connections import control_url, kafka_settings
+from bus.bootstrap.embedded_platform import EmbeddedPlatform, broker_admin
 from bus.cli.demo.observation import Scrape
 from bus.cli.platform import start_with_progress
 from bus.domain.access import OPERATOR
@@ -34,13 +37,21 @@ from producers import Publication, Publisher
 
 #: Resources, by what passes their view's row filter; each has one partition and one view.
 TENTH, WHOLE, PACED, STORED, PUBLISHED = "tenth", "whole", "paced", "stored", "published"
-_ROWS = {TENTH: ONE_IN_TEN, WHOLE: EVERY_ONE, PACED: EVERY_ONE, STORED: EVERY_ONE}
+FILLED = "filled"
+_ROWS = {TENTH: ONE_IN_TEN} | dict.fromkeys((WHOLE, PACED, STORED, FILLED), EVERY_ONE)
+
+#: Resources for many views; they have none until grants are added.
+_FANNED = (10, 100, 1_000)
 
 _JURISDICTION = "bench"
 _PROVIDER = "registry"
 _CONSUMER = "housing"
 _WAIT_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
+#: Per cent of a core that the broker takes when it is quiet, for so long, and how long to wait.
+_QUIET = 15.0
+_QUIET_LOOK_SECONDS = 0.5
+_QUIET_SECONDS = 20.0
 
 
 class Stage:
@@ -54,20 +65,30 @@ class Stage:
         )
         self._accounts: dict[str, Account] = {}
         self._router: Part | None = None
+        self._grants = {resource: address_grant(resource, rows) for resource, rows in _ROWS.items()}
 
     def start(self) -> None:
         """Start everything, and wait until all views are kept."""
         given = load_settings()
         start_with_progress(self._platform, given.cache, given.maven_mirror)
+        self.add_grants([])
+        self.await_filled(_ROWS, timeout=_WAIT_SECONDS)
+
+    def add_grants(self, grants: Sequence[Grant]) -> None:
+        """Put `grants` in force, beside the one that each resource has."""
+        self._grants |= {grant.id: grant for grant in grants}
         with catalog(self.settings) as parts:
-            applied = parts.changes.apply(_declared())
+            applied = parts.changes.apply(_declared(self._grants))
         if applied.plan.faults:
             raise ValueError(f"the catalog of the benchmarks is wrong: {applied.plan.faults}")
         for principal, password in applied.passwords.items():
             self._folder.save_credentials(principal, password)
+
+    def await_filled(self, subscriptions: Iterable[str], *, timeout: float) -> None:
+        """Wait until the views of all these have what there was before."""
         control = self.account(OPERATOR).control
-        for resource in _ROWS:
-            _wait_until(partial(_is_filled, control, resource))
+        for each in subscriptions:
+            _wait_until(partial(_is_filled, control, each), timeout)
 
     def stop(self) -> None:
         """Stop everything."""
@@ -76,9 +97,10 @@ class Stage:
         self._supervisor.stop()
 
     def stop_router(self) -> None:
-        """End the router process, so that one in this process can take its place."""
-        self._router = self._supervisor.part("router")
-        self._supervisor.stop("router")
+        """End the router process, if it runs, so that one in this process can take its place."""
+        if "router" in self._supervisor.identities():
+            self._router = self._supervisor.part("router")
+            self._supervisor.stop("router")
 
     def start_router(self) -> float:
         """Start the router process that was stopped; return the seconds until it is ready."""
@@ -87,6 +109,11 @@ class Stage:
         started = time.monotonic()
         self._supervisor.start(self._router)
         return time.monotonic() - started
+
+    @property
+    def router_pid(self) -> int:
+        """The process of the router."""
+        return int(self._supervisor.identities()["router"]["pid"])
 
     def running_partitions(self) -> int:
         """Return how many partitions the router process routes, as it exports it."""
@@ -105,6 +132,11 @@ class Stage:
     def settings(self) -> Settings:
         """How to reach the platform."""
         return load_settings(state_folder=self._folder.root)
+
+    @property
+    def broker_admin(self) -> KafkaConnection:
+        """The broker's own account: peers ask for more than any account of the bus may."""
+        return broker_admin(self._folder, kafka_settings(self.settings).bootstrap)
 
     @property
     def root(self) -> Path:
@@ -145,7 +177,12 @@ class Stage:
 
     def view(self, resource: str) -> Partition:
         """Return the partition of the view of a resource."""
-        return Partition(self.subscriber(resource).control.subscription(resource)["topic"], 0)
+        return self.subscription_view(resource)
+
+    def subscription_view(self, subscription: str) -> Partition:
+        """Return the partition of the view of a subscription."""
+        descriptor = self.subscriber(subscription).control.subscription(subscription)
+        return Partition(descriptor["topic"], 0)
 
     def end(self, partition: Partition) -> int:
         """Return where a partition ends."""
@@ -160,13 +197,33 @@ class Stage:
                 publisher.publish_bytes(key, value)
         return start, self.end(where)
 
+    def await_quiet(self) -> None:
+        """
+        Wait until the broker is through with what it does of itself, such as compacting logs.
+
+        Who comes first after a backlog was published would have to share the cores with that. It
+        is not waited for for ever: some of it never ends.
+        """
+        broker = psutil.Process(int(self._supervisor.identities()["kafka"]["pid"]))
+        deadline = time.monotonic() + _QUIET_SECONDS
+        while time.monotonic() < deadline and broker.cpu_percent(_QUIET_LOOK_SECONDS) > _QUIET:
+            pass
+
     def await_routed(self, resource: str) -> None:
         """Wait until the router process has nothing left to do."""
+        end = self.end(self.source(resource))
+        _wait_until(lambda: self.routed(resource) >= end)
+
+    def routed(self, resource: str) -> int:
+        """Return up to where the router has committed the records of a resource."""
         where = self.source(resource)
-        end = self.end(where)
-        _wait_until(
-            lambda: self._readers.group_positions(ROUTER_GROUP, [where]).get(where, 0) >= end
-        )
+        return self._readers.group_positions(ROUTER_GROUP, [where]).get(where, 0)
+
+    def lag(self, resource: str) -> int:
+        """Return how many records of a resource the router has still to route."""
+        # Asked for first, so that it is not ahead of an end that is older.
+        routed = self.routed(resource)
+        return self.end(self.source(resource)) - routed
 
     def new_database(self, name: str) -> str:
         """Create a database, and return its connection string."""
@@ -205,21 +262,27 @@ def _is_filled(control: ControlClient, subscription: str) -> bool:
     return control.subscription(subscription)["fill_end"] is not None
 
 
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _WAIT_SECONDS
+def _wait_until(condition: Callable[[], bool], timeout: float = _WAIT_SECONDS) -> None:
+    deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the router is not through after {_WAIT_SECONDS:.0f} s")
+            raise TimeoutError(f"the router is not through after {timeout:.0f} s")
         time.sleep(_LOOK_SECONDS)
 
 
-def _declared() -> Catalog:
-    entries = {resource: address_entry(resource) for resource in (*_ROWS, PUBLISHED)}
+def _declared(grants: Mapping[str, Grant]) -> Catalog:
+    resources = (*_ROWS, PUBLISHED, *map(fanned, _FANNED))
+    entries = {resource: address_entry(resource) for resource in resources}
     return Catalog(
         organisations={code: organisation(code) for code in (_PROVIDER, _CONSUMER)},
         entries=entries,
-        grants={resource: address_grant(resource, rows) for resource, rows in _ROWS.items()},
+        grants=grants,
     )
+
+
+def fanned(views: int) -> str:
+    """Return the resource that is there for so many views."""
+    return f"fan-{views}"
 
 
 def organisation(code: str) -> Organisation:
