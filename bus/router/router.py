@@ -266,6 +266,7 @@ class Router:
         busy = bool(self._groups) or bool(self._at_work)
         brought = self._bring(BUSY_SECONDS if busy else IDLE_SECONDS)
         lost = brought.lost
+        failures = self._failures
         if brought.records or brought.unreadable:
             transaction = self._new_transaction()
             transaction.take(brought, self._tasks)
@@ -276,7 +277,9 @@ class Router:
             if fault.partition in self._tasks:
                 self._stop(fault.partition, fault.reason)
         work = {place: task for place, task in self._at_work.items() if task.has_work}
-        if work and not self._failures:
+        # Not after records that were just aborted; but what failed in an earlier round is tried
+        # again, though no records come.
+        if work and self._failures <= failures:
             # In a transaction of their own: records do not wait for what fills write, nor for the
             # topics that only those touch.
             transaction = self._new_transaction()

@@ -135,6 +135,24 @@ def test_a_fill_goes_on_after_a_crash_where_it_was(monkeypatch: pytest.MonkeyPat
     assert values_written(bus, late.topic) == 40
 
 
+@pytest.mark.parametrize("fault", Fault)
+def test_a_fill_whose_transaction_failed_goes_on_though_no_records_come(fault: Fault) -> None:
+    bus = Bus()
+    bus.declare(towns(1), towns_view("kind"))
+    router = bus.router()
+    bus.upsert("a")
+    bus.settle(router)
+    bus.broker.faults.append(fault)
+    late = towns_view("size")
+    bus.declare(towns(1), towns_view("kind"), late)
+
+    bus.settle(router)
+
+    assert bus.broker.faults == []
+    assert set(bus.rows(late)) == {"a"}
+    assert router.not_ready() is None
+
+
 def test_a_view_that_ends_and_comes_back_is_filled_anew() -> None:
     bus = Bus()
     first = towns_view("size")
