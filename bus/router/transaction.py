@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from bus.errors import TransactionAborted
 from bus.ports import GroupConsumer, LostPosition, Partition, Record, UnreadableBatch
 from bus.router.partition_task import PartitionTask
+from bus.router.runs import by_partition
 
 
 class PartitionsRevoked(TransactionAborted):
@@ -69,19 +70,5 @@ def bring(consumer: GroupConsumer, most: int, seconds: float) -> Brought:
     unreadable = {each.partition: each for each in faults if isinstance(each, UnreadableBatch)}
     lost = [each for each in faults if isinstance(each, LostPosition)]
     return Brought(
-        _by_partition(records), unreadable, lost, more=len(records) == most and not faults
+        by_partition(records), unreadable, lost, more=len(records) == most and not faults
     )
-
-
-def _by_partition(records: Sequence[Record]) -> dict[Partition, list[Record]]:
-    """Return `records` by partition; they come in runs, each of one partition."""
-    found: dict[Partition, list[Record]] = {}
-    topic: str | None = None
-    number: int | None = None
-    run: list[Record] = []
-    for record in records:
-        if record.partition() != number or record.topic() != topic:
-            topic, number = record.topic(), record.partition()
-            run = found.setdefault(Partition(topic or "", number or 0), [])
-        run.append(record)
-    return found

@@ -17,12 +17,13 @@ from typing_extensions import override
 from bus.domain.policy import Policy, ResourcePolicy, ViewPolicy
 from bus.domain.router_state import Phase, RouterState, state_key
 from bus.errors import BrokerUnavailable
-from bus.ports import Clock, EventCodec, LogReader, LogReaders, Partition, Record
+from bus.ports import Clock, EventCodec, LogReader, LogReaders, Partition
 from bus.ports.virtual_views import Bookmark, ViewChange, ViewProgress
 from bus.router.change_collector import ChangeCollector
 from bus.router.membership import Membership
 from bus.router.partition_task import PartitionTask
 from bus.router.router import BUSY_SECONDS, SCHEMA_WAIT_SECONDS
+from bus.router.runs import by_partition
 from bus.router.slots import ended_bits, next_slots
 from bus.services.policy_follower import PolicyFollower
 from bus.views.plan import Plan, compile_plan
@@ -323,7 +324,7 @@ class VirtualViews:
         for task in filling:
             task.look_ahead()
         records = self._reader.read(self._batch_records, BUSY_SECONDS if filling else seconds)
-        for partition, found in _by_partition(records).items():
+        for partition, found in by_partition(records).items():
             task = self._tasks[partition]
             # What comes while a schema is waited for is read again.
             if task.waiting_for is None:
@@ -421,11 +422,3 @@ def _resumed(mark: Bookmark, position: int, version: int) -> RouterState:
         start=mark.start,
         next=mark.next,
     )
-
-
-def _by_partition(records: Collection[Record]) -> dict[Partition, list[Record]]:
-    found: dict[Partition, list[Record]] = {}
-    for record in records:
-        partition = Partition(record.topic() or "", record.partition() or 0)
-        found.setdefault(partition, []).append(record)
-    return found
