@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench import (
@@ -18,6 +19,7 @@ from bench import (
     latency,
     membership,
     peer_contest,
+    processes,
     publisher,
     revocation,
     router,
@@ -31,10 +33,14 @@ from bus.cli.console import console, error_console
 from bus.errors import BusError
 from bus.logs import configure_logs
 
-_RECORDS = 100_000
-_ROUNDS = 5
-_REVOCATIONS = 200
-_MINUTES = 60
+#: Options that are numbers: name, the least, the default, and what they say.
+_COUNTS = (
+    ("records", 1_000, 100_000, "records of a backlog, %(default)s by default"),
+    ("rounds", 1, 5, "how often each contender runs, %(default)s by default"),
+    ("revocations", 1, 200, "grants to revoke, %(default)s by default"),
+    ("minutes", 1, 60, "how long an endurance run lasts, %(default)s by default"),
+    ("rate", 1, 0, "records a second of an endurance run; by default 80 %% of what is possible"),
+)
 _SEED = 20261122
 #: One line a run: what was measured here before.
 _RUNS = Path(".onesource-bench/results.jsonl")
@@ -57,6 +63,7 @@ _ON_STAGE: dict[str, Callable[[Options, Stage], Sequence[Result]]] = {
     "publisher": publisher.measure,
     "fan-out": fan_out.measure,
     "filling": filling.measure,
+    "processes": processes.measure,
     "endurance": endurance.measure,
     "membership": membership.measure,
     # The last: the platform is full afterwards.
@@ -69,6 +76,7 @@ _ONLY_ASKED_FOR = {
     "peers",
     "fan-out",
     "filling",
+    "processes",
     "endurance",
     "membership",
     "control-scale",
@@ -141,41 +149,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME,…",
         help=f"of {', '.join(names)}; by default all but {', '.join(sorted(_ONLY_ASKED_FOR))}",
     )
-    parser.add_argument(
-        "--records",
-        type=lambda text: _at_least(text, 1_000),
-        default=_RECORDS,
-        metavar="N",
-        help="records of a backlog, %(default)s by default",
-    )
-    parser.add_argument(
-        "--rounds",
-        type=lambda text: _at_least(text, 1),
-        default=_ROUNDS,
-        metavar="N",
-        help="how often each contender runs, %(default)s by default",
-    )
-    parser.add_argument(
-        "--revocations",
-        type=lambda text: _at_least(text, 1),
-        default=_REVOCATIONS,
-        metavar="N",
-        help="grants to revoke, %(default)s by default",
-    )
-    parser.add_argument(
-        "--minutes",
-        type=lambda text: _at_least(text, 1),
-        default=_MINUTES,
-        metavar="N",
-        help="how long an endurance run lasts, %(default)s by default",
-    )
-    parser.add_argument(
-        "--rate",
-        type=lambda text: _at_least(text, 1),
-        default=0,
-        metavar="N",
-        help="records a second of an endurance run; by default 80 %% of what is possible",
-    )
+    for name, least, default, meaning in _COUNTS:
+        parser.add_argument(
+            f"--{name}",
+            type=partial(_at_least, least=least),
+            default=default,
+            metavar="N",
+            help=meaning,
+        )
     parser.add_argument("--seed", type=int, default=_SEED, help="of the records")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     return parser

@@ -5,11 +5,11 @@ What it can do is measured first, with everything else beside it on the same cor
 keys is updated in turn, and enters and leaves the view.
 """
 
+import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import psutil
-from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
 
 from bench.contest import Course, Options
 from bench.records import TIERS, Encoded, Register
+from bench.sender import Sender
 from bench.stage import TENTH, Stage
 from bus.adapters.kafka.connection import LOGGER
 
@@ -32,7 +33,6 @@ _SAMPLE_SECONDS = 10.0
 _SAY_SECONDS = 60.0
 #: Before that, memory is still being taken for the first time.
 _RUN_IN_SECONDS = 120.0
-_TICK_SECONDS = 0.005
 _CALL_SECONDS = 30.0
 _MIB = 1 << 20
 #: What an hour of records would fill is not needed: the topics keep the newest of it.
@@ -46,7 +46,9 @@ _KEPT = {
 def measure(options: Options, stage: Stage) -> list[Course]:
     """Find out what the router can do, let it do most of that, and watch its memory and its lag."""
     _keep_little(stage)
-    sender = _Sender(stage, options.seed)
+    records = itertools.cycle(_versions(stage, options.seed))
+    where = stage.source(TENTH)
+    sender = Sender(stage.provider.kafka, where.topic, records, partition=where.number)
     rate = options.rate or int(_LOAD * _capacity(stage, sender))
     seconds = options.minutes * 60
     options.say(f"{rate:,} records/s for {options.minutes} minutes")
@@ -55,7 +57,7 @@ def measure(options: Options, stage: Stage) -> list[Course]:
     late: list[tuple[float, float]] = []
     process = psutil.Process(stage.router_pid)
     said = 0.0
-    for now, behind in sender.paced(rate, seconds):
+    for now, behind in sender.paced(rate, seconds, _SAMPLE_SECONDS):
         memory.append((now, process.memory_info().rss / _MIB))
         lag.append((now, float(stage.lag(TENTH))))
         late.append((now, float(behind)))
@@ -63,16 +65,16 @@ def measure(options: Options, stage: Stage) -> list[Course]:
             said = now
             options.say(f"{now:,.0f} s: {memory[-1][1]:,.1f} MiB, {lag[-1][1]:,.0f} records behind")
     stage.await_routed(TENTH)
-    where = f"{rate:,} records/s"
+    at = f"{rate:,} records/s"
     counts = [(now, value) for now, value in memory if now >= min(_RUN_IN_SECONDS, seconds / 2)]
     return [
-        Course("endurance", f"router's resident memory, {where}", "MiB", tuple(counts)),
-        Course("endurance", f"router behind, {where}", "records", tuple(lag)),
-        Course("endurance", f"publisher behind its plan, {where}", "records", tuple(late)),
+        Course("endurance", f"router's resident memory, {at}", "MiB", tuple(counts)),
+        Course("endurance", f"router behind, {at}", "records", tuple(lag)),
+        Course("endurance", f"publisher behind its plan, {at}", "records", tuple(late)),
     ]
 
 
-def _capacity(stage: Stage, sender: "_Sender") -> float:
+def _capacity(stage: Stage, sender: Sender) -> float:
     """Return how many records a second go through when they are sent as fast as they can be."""
     stage.await_routed(TENTH)
     started = time.monotonic()
@@ -95,61 +97,6 @@ def _keep_little(stage: Stage) -> None:
     admin.list_topics(timeout=_CALL_SECONDS)
     for altered in admin.incremental_alter_configs(resources).values():
         altered.result(_CALL_SECONDS)
-
-
-class _Sender:
-    """Sends records that lie ready, again and again."""
-
-    def __init__(self, stage: Stage, seed: int) -> None:
-        self._topic = stage.source(TENTH).topic
-        self._records = _versions(stage, seed)
-        self._next = 0
-        self._producer = Producer(
-            stage.provider.kafka.client(
-                enable_idempotence=True,
-                acks="all",
-                compression_type="lz4",
-                linger_ms=5,
-                queue_buffering_max_messages=200_000,
-            ),
-            logger=LOGGER,
-        )
-
-    def send(self, count: int) -> None:
-        """Send the next `count` records, and wait until they are accepted."""
-        self._queue(count)
-        if self._producer.flush(_CALL_SECONDS):
-            raise TimeoutError("the broker does not take the records")
-
-    def paced(self, rate: int, seconds: float) -> Iterator[tuple[float, int]]:
-        """Send `rate` records a second; yield (seconds, records that should have been sent)."""
-        started = time.monotonic()
-        sent, sampled = 0, 0.0
-        while (now := time.monotonic() - started) < seconds:
-            due = int(now * rate)
-            # No more than a second's worth at once, so that samples come in time.
-            step = min(due - sent, rate)
-            self._queue(step)
-            sent += step
-            if now - sampled >= _SAMPLE_SECONDS:
-                sampled = now
-                yield now, due - sent
-            time.sleep(_TICK_SECONDS)
-        self.send(0)
-
-    def _queue(self, count: int) -> None:
-        produce, topic, records = self._producer.produce, self._topic, self._records
-        for _ in range(count):
-            key, value = records[self._next]
-            self._next = (self._next + 1) % len(records)
-            while True:
-                try:
-                    produce(topic, value, key, 0)
-                except BufferError:
-                    self._producer.poll(0.01)
-                else:
-                    break
-        self._producer.poll(0)
 
 
 def _versions(stage: Stage, seed: int) -> Sequence[Encoded]:

@@ -5,17 +5,16 @@ The view topic is filled by a producer of bytes: what the router reads at its st
 member, whatever wrote it there.
 """
 
+import itertools
 import time
 
 import psutil
-from confluent_kafka import Producer
 
 from bench.contest import Latency, Options
+from bench.sender import Sender
 from bench.stage import TENTH, Stage
-from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.bootstrap.connections import kafka_connection
 from bus.domain.access import ROUTER
-from bus.ports import Partition
 
 #: Keys for each record that is asked for: ten million by default.
 _TIMES = 100
@@ -31,7 +30,10 @@ def measure(options: Options, stage: Stage) -> list[Latency]:
     partitions = stage.running_partitions()
     stage.stop_router()
     started = time.monotonic()
-    _fill(kafka_connection(stage.settings, ROUTER), stage.view(TENTH), keys)
+    view = stage.view(TENTH)
+    members = ((b"%012d" % number, _VALUE) for number in itertools.count())
+    connection = kafka_connection(stage.settings, ROUTER)
+    Sender(connection, view.topic, members, partition=view.number).send(keys)
     options.say(f"{keys:,} keys written in {time.monotonic() - started:.0f} s")
     seconds: list[float] = []
     for _ in range(_STARTS):
@@ -47,30 +49,3 @@ def measure(options: Options, stage: Stage) -> list[Latency]:
         stage.stop_router()
     milliseconds = tuple(each * 1000 for each in seconds)
     return [Latency("membership", f"router, start with {keys:,} keys", milliseconds)]
-
-
-def _fill(connection: KafkaConnection, view: Partition, keys: int) -> None:
-    """Put `keys` members into a view."""
-    producer = Producer(
-        connection.client(
-            enable_idempotence=True,
-            acks="all",
-            compression_type="lz4",
-            linger_ms=20,
-            batch_size=1 << 20,
-            queue_buffering_max_messages=1_000_000,
-        ),
-        logger=LOGGER,
-    )
-    for number in range(keys):
-        key = b"%012d" % number
-        while True:
-            try:
-                producer.produce(view.topic, _VALUE, key, view.number)
-            except BufferError:
-                producer.poll(0.1)
-            else:
-                break
-    producer.flush(_WAIT_SECONDS)
-    if len(producer):
-        raise TimeoutError(f"{len(producer):,} keys were not written")

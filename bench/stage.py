@@ -35,10 +35,13 @@ from bus.ports import Partition
 from bus.settings import Settings, load_settings, require_own_platform
 from producers import Publication, Publisher
 
-#: Resources, by what passes their view's row filter; each has one partition and one view.
+#: Resources, by what passes their view's row filter; each has one view, and one partition if no
+#: more are named below.
 TENTH, WHOLE, PACED, STORED, PUBLISHED = "tenth", "whole", "paced", "stored", "published"
-FILLED = "filled"
-_ROWS = {TENTH: ONE_IN_TEN} | dict.fromkeys((WHOLE, PACED, STORED, FILLED), EVERY_ONE)
+FILLED, DIVIDED = "filled", "divided"
+_ROWS = {TENTH: ONE_IN_TEN} | dict.fromkeys((WHOLE, PACED, STORED, FILLED, DIVIDED), EVERY_ONE)
+#: For two routers to share.
+_PARTITIONS = {DIVIDED: 2}
 
 #: Resources for many views; they have none until grants are added.
 _FANNED = (10, 100, 1_000)
@@ -52,6 +55,7 @@ _LOOK_SECONDS = 0.05
 _QUIET = 15.0
 _QUIET_LOOK_SECONDS = 0.5
 _QUIET_SECONDS = 20.0
+_LAG = "onesource_router_lag_records"
 
 
 class Stage:
@@ -64,7 +68,7 @@ class Stage:
             self._folder, supervisor=self._supervisor, on_step=lambda _: None
         )
         self._accounts: dict[str, Account] = {}
-        self._router: Part | None = None
+        self._routers: dict[str, Part] = {}
         self._grants = {resource: address_grant(resource, rows) for resource, rows in _ROWS.items()}
 
     def start(self) -> None:
@@ -96,19 +100,26 @@ class Stage:
             each.control.close()
         self._supervisor.stop()
 
-    def stop_router(self) -> None:
-        """End the router process, if it runs, so that one in this process can take its place."""
-        if "router" in self._supervisor.identities():
-            self._router = self._supervisor.part("router")
-            self._supervisor.stop("router")
+    def stop_router(self, number: int = 0) -> None:
+        """End a router process, if it runs, so that one in this process can take its place."""
+        name = _router(number)
+        if name in self._supervisor.identities():
+            self._routers[name] = self._supervisor.part(name)
+            self._supervisor.stop(name)
 
-    def start_router(self) -> float:
-        """Start the router process that was stopped; return the seconds until it is ready."""
-        if self._router is None:
-            raise RuntimeError("the router was not stopped")
+    def start_router(self, processes: int = 1) -> float:
+        """Start router processes, together; return the seconds until they are ready."""
+        parts = [self._router_part(number) for number in range(processes)]
         started = time.monotonic()
-        self._supervisor.start(self._router)
+        self._supervisor.start(*parts)
         return time.monotonic() - started
+
+    def _router_part(self, number: int) -> Part:
+        name = _router(number)
+        if name not in self._routers:
+            slot = {"ONESOURCE_SLOT": str(number)}
+            self._routers[name] = self._platform.process_part(name, "router", environment=slot)
+        return self._routers[name]
 
     @property
     def router_pid(self) -> int:
@@ -117,8 +128,15 @@ class Stage:
 
     def running_partitions(self) -> int:
         """Return how many partitions the router process routes, as it exports it."""
-        states = Scrape(self._platform.ports["router"]).samples("onesource_router_partitions")
+        states = self._scrape(0).samples("onesource_router_partitions")
         return int(states.get((("state", "running"),), 0))
+
+    def routes(self, number: int, resource: str) -> bool:
+        """Tell whether a router process has partitions of a resource, as it exports it."""
+        return (("resource", resource),) in self._scrape(number).samples(_LAG)
+
+    def _scrape(self, number: int) -> Scrape:
+        return Scrape(self._platform.ports[_router(number)])
 
     def restart_control(self) -> float:
         """Stop and start the control process; return the seconds until it is ready."""
@@ -209,6 +227,20 @@ class Stage:
         while time.monotonic() < deadline and broker.cpu_percent(_QUIET_LOOK_SECONDS) > _QUIET:
             pass
 
+    def positions(self, resource: str) -> Mapping[Partition, int]:
+        """Return up to where the router has committed each partition of a resource."""
+        wheres = self._partitions(resource)
+        found = self._readers.group_positions(ROUTER_GROUP, wheres)
+        return {where: found.get(where, 0) for where in wheres}
+
+    def ends(self, resource: str) -> Mapping[Partition, int]:
+        """Return where the partitions of a resource end."""
+        return self._readers.ends(self._partitions(resource))
+
+    def _partitions(self, resource: str) -> list[Partition]:
+        topic = self.source(resource).topic
+        return [Partition(topic, number) for number in range(_PARTITIONS.get(resource, 1))]
+
     def await_routed(self, resource: str) -> None:
         """Wait until the router process has nothing left to do."""
         end = self.end(self.source(resource))
@@ -280,6 +312,10 @@ def _declared(grants: Mapping[str, Grant]) -> Catalog:
     )
 
 
+def _router(number: int) -> str:
+    return f"router-{number}" if number else "router"
+
+
 def fanned(views: int) -> str:
     """Return the resource that is there for so many views."""
     return f"fan-{views}"
@@ -313,7 +349,7 @@ def address_entry(resource: str) -> CatalogEntry:
         usage_requirement="for measuring",
         delivery_modes=frozenset(DeliveryMode),
         generation=1,
-        partitions=1,
+        partitions=_PARTITIONS.get(resource, 1),
         groups=(ItemGroup(name="base", title_zh="基础", title_en="Base", rules=shared),),
         items=ITEMS,
     )

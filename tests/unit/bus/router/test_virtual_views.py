@@ -1,12 +1,15 @@
 """Views without a topic, on a broker in memory, beside the same views on their topics."""
 
+from collections.abc import Iterable
+
 import pytest
 
+from bus.domain.policy import ViewPolicy
 from bus.errors import BrokerUnavailable, StoreUnavailable
 from bus.ports.virtual_views import ViewChange
 from bus.router import fill
 from bus.router.router import SCHEMA_WAIT_SECONDS
-from bus.router.virtual_views import SILENCE_SECONDS
+from bus.router.virtual_views import SILENCE_SECONDS, VirtualViews
 from tests.router_harness import (
     SOURCE,
     TOWNS,
@@ -27,14 +30,23 @@ def keys(changes: list[ViewChange]) -> list[tuple[str, str | None]]:
     return [(change.key.decode(), change.reason) for change in changes]
 
 
+def taking(
+    *declared: ViewPolicy, partitions: int = 1, followed: Iterable[ViewPolicy] | None = None
+) -> tuple[Bus, ViewTaker, VirtualViews]:
+    """Return a bus with views, and a taker that has what there is of those `followed` (all)."""
+    bus = Bus()
+    bus.declare(towns(partitions), *declared)
+    taker = ViewTaker()
+    topics = [view.topic for view in (declared if followed is None else followed)]
+    views = open_views(bus, taker, *topics)
+    taker.settle(views)
+    return bus, taker, views
+
+
 def test_a_virtual_view_gives_out_what_the_topic_of_the_same_view_holds() -> None:
     """Byte by byte, headers and times too: it is one engine."""
-    bus = Bus()
     view, everything = towns_view("kind", rows=_TOWNS_ONLY), towns_view("size")
-    bus.declare(towns(1), view, everything)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic, everything.topic)
-    taker.settle(views)
+    bus, taker, views = taking(view, everything)
     bus.upsert("a")
     bus.upsert("b", kind="city")
     bus.upsert("a", kind="city")
@@ -62,12 +74,7 @@ def test_a_virtual_view_gives_out_what_the_topic_of_the_same_view_holds() -> Non
 
 
 def test_a_change_says_where_it_comes_from_and_why_a_record_is_gone() -> None:
-    bus = Bus()
-    view = towns_view(rows=_TOWNS_ONLY)
-    bus.declare(towns(2), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, taker, views = taking(towns_view(rows=_TOWNS_ONLY), partitions=2)
     places = [bus.upsert("a"), bus.upsert("a", kind="city"), bus.upsert("a"), bus.delete("a")]
 
     came = taker.settle(views)
@@ -80,12 +87,8 @@ def test_a_change_says_where_it_comes_from_and_why_a_record_is_gone() -> None:
 
 def test_a_key_that_was_never_a_member_is_never_named() -> None:
     """Invariant 2: a tombstone would betray that the key exists."""
-    bus = Bus()
     view = towns_view(rows=_TOWNS_ONLY)
-    bus.declare(towns(1), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, taker, views = taking(view)
     bus.upsert("secret-city", kind="city")
     bus.delete("secret-city")
 
@@ -222,12 +225,8 @@ def test_a_view_that_stayed_behind_catches_up_and_the_others_get_nothing_twice()
 
 def test_what_was_not_kept_is_given_out_again() -> None:
     """At least once, and what came is what comes again: the membership goes back, too."""
-    bus = Bus()
     view = towns_view(rows=_TOWNS_ONLY)
-    bus.declare(towns(1), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, taker, views = taking(view)
     bus.upsert("a")
     bus.upsert("b")
     bus.upsert("b", kind="city")
@@ -239,12 +238,8 @@ def test_what_was_not_kept_is_given_out_again() -> None:
 
 
 def test_a_batch_that_is_left_half_way_is_given_out_again_and_has_no_bookmarks() -> None:
-    bus = Bus()
     view = towns_view()
-    bus.declare(towns(1), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, taker, views = taking(view)
     bus.upsert("a")
     bus.upsert("b")
 
@@ -257,12 +252,8 @@ def test_a_batch_that_is_left_half_way_is_given_out_again_and_has_no_bookmarks()
 
 def test_a_view_that_ends_between_two_changes_gives_out_no_more() -> None:
     """The grant is checked at the moment of sending (design.md §9)."""
-    bus = Bus()
     ends, stays = towns_view("kind"), towns_view("size")
-    bus.declare(towns(1), ends, stays)
-    taker = ViewTaker()
-    views = open_views(bus, taker, ends.topic, stays.topic)
-    taker.settle(views)
+    bus, taker, views = taking(ends, stays)
     for key in "abc":
         bus.upsert(key)
 
@@ -280,12 +271,8 @@ def test_a_view_that_ends_between_two_changes_gives_out_no_more() -> None:
 
 
 def test_what_was_evaluated_under_an_older_policy_is_not_given_out_under_a_newer_one() -> None:
-    bus = Bus()
     view = towns_view()
-    bus.declare(towns(1), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, _, views = taking(view)
     bus.upsert("a")
 
     with views.batch() as batch:
@@ -295,12 +282,8 @@ def test_what_was_evaluated_under_an_older_policy_is_not_given_out_under_a_newer
 
 
 def test_a_view_that_is_suspended_goes_on_where_it_was_stopped() -> None:
-    bus = Bus()
     view = towns_view()
-    bus.declare(towns(1), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, taker, views = taking(view)
     for key in "abc":
         bus.upsert(key)
 
@@ -313,12 +296,8 @@ def test_a_view_that_is_suspended_goes_on_where_it_was_stopped() -> None:
 
 
 def test_what_was_withheld_comes_though_the_view_was_back_before_the_batch_was_over() -> None:
-    bus = Bus()
     stopped, other = towns_view("kind"), towns_view("size")
-    bus.declare(towns(1), stopped, other)
-    taker = ViewTaker()
-    views = open_views(bus, taker, stopped.topic, other.topic)
-    taker.settle(views)
+    bus, taker, views = taking(stopped, other)
     for key in "abc":
         bus.upsert(key)
     both = [stopped.topic, other.topic]
@@ -333,11 +312,8 @@ def test_what_was_withheld_comes_though_the_view_was_back_before_the_batch_was_o
 
 
 def test_a_view_that_was_never_followed_stays_inside() -> None:
-    bus = Bus()
     mine, other = towns_view("kind"), towns_view("secret")
-    bus.declare(towns(1), mine, other)
-    taker = ViewTaker()
-    views = open_views(bus, taker, mine.topic)
+    bus, taker, views = taking(mine, other, followed=[mine])
     bus.upsert("a")
     taker.settle(views)
 
@@ -345,12 +321,8 @@ def test_a_view_that_was_never_followed_stays_inside() -> None:
 
 
 def test_nothing_is_given_out_when_nobody_knows_whether_views_still_stand() -> None:
-    bus = Bus()
     view = towns_view()
-    bus.declare(towns(1), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, taker, views = taking(view)
     bus.upsert("a")
     bus.upsert("b")
     bus.clock.sleep(SILENCE_SECONDS + 1)
@@ -374,12 +346,8 @@ def test_without_a_policy_nothing_is_given_out() -> None:
 
 
 def test_a_record_that_no_view_may_have_is_counted_and_the_router_alone_writes_its_letter() -> None:
-    bus = Bus()
     view = towns_view()
-    bus.declare(towns(1), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, taker, views = taking(view)
     bus.publish(towns_of(bus), b"a", b"")
     bus.upsert("b")
 
@@ -411,12 +379,8 @@ def test_a_schema_that_the_policy_does_not_know_yet_is_waited_for() -> None:
 
 
 def test_a_schema_is_not_waited_for_for_ever() -> None:
-    bus = Bus()
     view = towns_view()
-    bus.declare(towns(1), view)
-    taker = ViewTaker()
-    views = open_views(bus, taker, view.topic)
-    taker.settle(views)
+    bus, taker, views = taking(view)
     bus.publish(towns_of(bus), b"a", b"\x00\x00\x00\x00\x09")
     bus.upsert("b")
     taker.settle(views)
