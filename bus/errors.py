@@ -23,6 +23,7 @@ Every error the bus raises on purpose.
     + MalformedRecord
   x WriterFenced            another process writes in this one's place: this one must end
   x StopPartition           going on would lose or reorder records: stop and say why
+    + PseudonymKeyUnusable
   x DeliveryFailed          the broker did not accept records that the caller handed over
   x SubscriptionEnded       the grant behind a subscription is over
   x ProfileKeyUnknown       code asks a jurisdiction profile for what profiles do not have
@@ -195,6 +196,12 @@ class StopPartition(BusError):
     """Going on would lose or reorder records: the partition stops until an operator acts."""
 
     code = "PARTITION_STOPPED"
+
+
+class PseudonymKeyUnusable(StopPartition):
+    """A view has pseudonyms, and their secret is missing here, damaged, or open to others."""
+
+    code = "PSEUDONYM_KEY_UNUSABLE"
 
 
 class DeliveryFailed(BusError):

@@ -109,6 +109,15 @@ class IdentitySettings(BaseModel):
     """Where browsers find control; by default where control answers."""
 
 
+class PseudonymSettings(BaseModel):
+    """What the keys of pseudonyms are derived from; for routers and `onesource verify` alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path | None = None
+    """With a file for each key version; by default in `keys/` of the state folder."""
+
+
 class OIDCSettings(BaseModel):
     """The identity provider where people log in, and whose tokens services may show."""
 
@@ -151,6 +160,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     rates: RateSettings = RateSettings()
     identity: IdentitySettings = IdentitySettings()
+    pseudonyms: PseudonymSettings = PseudonymSettings()
     oidc: OIDCSettings | None = None
     token: SecretStr | None = None
     """Who acts at the control plane: an API token; else the session of `onesource login`."""

@@ -20,10 +20,12 @@ from bus.domain.names import subscription_principal, view_topic
 from bus.domain.organisation import Level, Organisation, Zone
 from bus.domain.policy import Policy, ResourcePolicy, ViewPolicy, WriterSchema
 from bus.domain.principal import Principal, PrincipalKind, make_principal
+from bus.domain.pseudonyms import PseudonymKey
 from bus.domain.share import ItemGroup, LegalBasis, Purpose, Scope, ShareClass, ShareRule
 from bus.domain.subscription import Incarnation, Subscription
 from bus.domain.view import Treatment, View, make_view
 from bus.ports import Delivery, Publication
+from tests.pseudonym_secrets import PSEUDONYMS
 
 JURISDICTION = "cn"
 PROVIDER = "statistics"
@@ -227,6 +229,7 @@ def view(
     generation: int = 1,
     row_filter: str | None = None,
     items: Iterable[str] | Mapping[str, Treatment] = ("code", "name"),
+    pseudonyms_for: PseudonymKey = PSEUDONYMS,
 ) -> View:
     """Return the view that keeps `items` as they are, or treats them as it says."""
     return make_view(
@@ -235,6 +238,7 @@ def view(
         generation=generation,
         row_filter=row_filter,
         treatments=items if isinstance(items, Mapping) else dict.fromkeys(items, Treatment.KEEP),
+        pseudonyms_for=pseudonyms_for,
     )
 
 

@@ -31,6 +31,7 @@ from bus.domain.policy import (
     ViewPolicy,
     WriterSchema,
 )
+from bus.domain.pseudonyms import PseudonymKey
 from bus.domain.record_key import KEY_SCALARS
 from bus.domain.router_state import Phase, RouterState
 from bus.domain.share import ItemGroup, LegalBasis, Purpose, Scope, ShareClass, ShareRule
@@ -166,11 +167,12 @@ def organisations(draw: st.DrawFn) -> Organisation:
         level=draw(st.sampled_from(Level)),
         zone=draw(st.sampled_from(Zone)),
         active=draw(st.booleans()),
+        pseudonym_key=draw(st.integers(1, 99)),
     )
 
 
 def treatments() -> st.SearchStrategy[dict[str, Treatment]]:
-    """Return a strategy of item treatments, unavailable ones included."""
+    """Return a strategy of item treatments."""
     return st.dictionaries(ITEM_NAMES, st.sampled_from(Treatment), max_size=4)
 
 
@@ -196,12 +198,15 @@ def grants(draw: st.DrawFn) -> Grant:
 @st.composite
 def views(draw: st.DrawFn) -> View:
     """Draw a view."""
+    how = draw(treatments())
+    key = draw(st.builds(PseudonymKey, CODES, st.integers(1, 99)))
     return View(
         jurisdiction=draw(CODES),
         resource=draw(CODES),
         generation=draw(INTS),
         row_filter=draw(st.none() | TEXTS),
-        treatments=draw(treatments()),
+        treatments=how,
+        pseudonyms_for=key if Treatment.HMAC in how.values() else None,
     )
 
 

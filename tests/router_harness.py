@@ -22,11 +22,14 @@ from bus.domain.avro_schema import view_schema
 from bus.domain.dead_letter import DeadLetter
 from bus.domain.names import POLICY_TOPIC, ROUTER_GROUP, ROUTER_STATE_TOPIC
 from bus.domain.policy import PolicyVersion, ResourcePolicy, ViewPolicy, WriterSchema
+from bus.domain.pseudonyms import PseudonymKey
 from bus.domain.record_key import partition_of
 from bus.domain.view import Treatment, make_view
 from bus.ports import Partition
+from bus.ports.pseudonym_secrets import PseudonymSecrets
 from bus.router.router import Router
 from bus.services.policy_follower import PolicyFollower
+from tests.pseudonym_secrets import PSEUDONYMS, SECRETS
 
 SOURCE_META = {
     "type": "record",
@@ -82,6 +85,7 @@ def towns_view(
     rows: str | None = None,
     incarnation: int = 1,
     partitions: int = 1,
+    pseudonyms_for: PseudonymKey = PSEUDONYMS,
 ) -> ViewPolicy:
     """Return a view of `towns`; view schema ids are 1000 more than their writers'."""
     view = make_view(
@@ -90,6 +94,7 @@ def towns_view(
         generation=1,
         row_filter=rows,
         treatments=dict.fromkeys({"id", *kept}, Treatment.KEEP) | dict(treated or {}),
+        pseudonyms_for=pseudonyms_for,
     )
     return ViewPolicy(
         view=view,
@@ -112,6 +117,8 @@ class Bus:
         self.views: dict[str, ViewPolicy] = {}
         self.all_views: dict[str, ViewPolicy] = {}
         self.version = 0
+        #: What routers have of it; None: they were given none.
+        self.secrets: PseudonymSecrets | None = SECRETS
         self._published: dict[str, bytes] = {}
         self.broker.create(POLICY_TOPIC, 1)
         self.broker.create(ROUTER_STATE_TOPIC, 1)
@@ -193,6 +200,7 @@ class Bus:
             clock=self.clock,
             compile_filter=compile_filter,
             run_id=uuid.uuid4().hex[:8],
+            pseudonym_secrets=self.secrets,
         )
 
     def settle(self, *routers: Router, rounds: int = 400) -> None:

@@ -98,6 +98,7 @@ def open_views(
         clock=bus.clock,
         compile_filter=compile_filter,
         batch_records=batch_records,
+        pseudonym_secrets=bus.secrets,
     )
     views.follow(followed)
     return views

@@ -36,7 +36,9 @@ from bus.adapters.postgres.provision import (
     OWNER,
     prepare_control_database,
 )
+from bus.adapters.pseudonym_secret_files import ensure_first_secret
 from bus.bootstrap.identity import ensure_first_administrator
+from bus.bootstrap.pseudonyms import default_folder
 from bus.domain.access import SERVICE_RULES
 from bus.services.provision import provision, register_services
 from bus.settings import CREDENTIALS_FOLDER
@@ -81,6 +83,7 @@ class EmbeddedPlatform:
             jars = fetch_jars(
                 locked_jars(), cache or default_cache(), mirror=mirror, on_bytes=on_bytes
             )
+            ensure_first_secret(default_folder(self._folder.root))
             self._choose_ports()
             kafka = [self._kafka_node(name, jars) for name in self.brokers]
             postgres = self._postgres_cluster()

@@ -11,9 +11,11 @@ from bus.adapters.kafka.topic_admin import KafkaTopicAdmin
 from bus.adapters.postgres.catalog_store import PostgresCatalogStore
 from bus.adapters.postgres.pool import Postgres
 from bus.adapters.postgres.provision import prepare_given_database
+from bus.adapters.pseudonym_secret_files import ensure_first_secret
 from bus.adapters.signing_key_file import FILE_NAME, ensure_signing_key
 from bus.bootstrap.connections import kafka_connection, kafka_settings, postgres_settings
 from bus.bootstrap.identity import ensure_first_administrator
+from bus.bootstrap.pseudonyms import FOLDER_NAME
 from bus.domain.access import SERVICE_RULES
 from bus.domain.accounts import FIRST_ADMINISTRATOR
 from bus.errors import ConfigError
@@ -26,8 +28,9 @@ def initialise(settings: Settings, secrets: Path, *, on_step: Callable[[str], No
     Prepare Kafka, as the super user of `settings.credentials`, and Postgres.
 
     Doing it again changes nothing. `secrets` holds the credentials files of the bus's own
-    processes, the first administrator's, and the keys that sign the audit log and sessions; missing
-    ones are generated. Raise `ConfigError` if a setting is missing or wrong.
+    processes, the first administrator's, the keys that sign the audit log and sessions, and the
+    secret of pseudonyms; missing ones are generated. Raise `ConfigError` if a setting is missing or
+    wrong.
     """
     postgres = postgres_settings(settings)
     if postgres.owner_dsn is None:
@@ -50,6 +53,8 @@ def initialise(settings: Settings, secrets: Path, *, on_step: Callable[[str], No
     ensure_signing_key(secrets / FILE_NAME)
     on_step(f"the key that signs sessions in {secrets / KEY_FILE_NAME}")
     ensure_session_key(secrets / KEY_FILE_NAME)
+    on_step(f"the secret of pseudonyms in {secrets / FOLDER_NAME}")
+    ensure_first_secret(secrets / FOLDER_NAME)
     on_step("roles, database and tables in Postgres")
     application_dsn = postgres.dsn.get_secret_value()
     prepare_given_database(postgres.owner_dsn.get_secret_value(), application_dsn)

@@ -12,6 +12,7 @@ from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bus.adapters.system_clock import SystemClock
 from bus.bootstrap.connections import kafka_connection
+from bus.bootstrap.pseudonyms import pseudonym_secrets
 from bus.domain.access import ROUTER
 from bus.domain.names import ROUTER_GROUP
 from bus.router.router import Router
@@ -50,6 +51,7 @@ def router(settings: Settings) -> Iterator[Router]:
         clock=clock,
         compile_filter=compile_filter,
         run_id=uuid.uuid4().hex[:12],
+        pseudonym_secrets=pseudonym_secrets(settings),
     )
     try:
         yield built

@@ -16,11 +16,13 @@ from bus.adapters.cel.cel_python import row_predicate
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.system_clock import SystemClock
 from bus.bootstrap.accounts import Account, account
+from bus.bootstrap.pseudonyms import pseudonym_secrets
 from bus.domain.access import OPERATOR
 from bus.domain.names import META, OWN_COLUMNS
 from bus.domain.record_key import record_key
 from bus.errors import ConfigError, StoreUnavailable
 from bus.ports import Partition
+from bus.ports.pseudonym_secrets import PseudonymSecrets
 from bus.services.policy_follower import PolicyFollower
 from bus.services.verification.rows import Comparison, RowDigests
 from bus.services.verification.verifier import Verified, Verifier
@@ -37,6 +39,7 @@ class Verification:
     account: Account
     readers: KafkaLogReaders
     clock: SystemClock
+    secrets: PseudonymSecrets
 
     def verify(
         self,
@@ -49,7 +52,8 @@ class Verification:
         Compare the view of `subscription` with its source.
 
         Raise `ConfigError` if the view is still being filled after `wait_seconds`, or the router
-        does not catch up within as long again.
+        does not catch up within as long again, `PseudonymKeyUnusable` if the view has pseudonyms
+        and their secret is not here.
         """
         descriptor = self._await_fill(subscription, wait_seconds)
         codec = AvroEventCodec()
@@ -62,7 +66,7 @@ class Verification:
                     raise ConfigError("no policy can be read: is control running?")
         finally:
             follower.close()
-        verifier = Verifier(self.readers, codec, self.clock, row_predicate)
+        verifier = Verifier(self.readers, codec, self.clock, row_predicate, self.secrets)
         return verifier.verify(
             follower.policy,
             descriptor["topic"],
@@ -175,6 +179,7 @@ def verification(settings: Settings) -> Iterator[Verification]:
             operator,
             KafkaLogReaders(operator.kafka, group=f"{OPERATOR}.verify"),
             SystemClock(),
+            pseudonym_secrets(settings),
         )
     finally:
         operator.control.close()

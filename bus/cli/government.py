@@ -79,6 +79,13 @@ def show_organisation(code: Annotated[str, typer.Argument(help="Its code.")]) ->
         show(api.get(f"/organisations/{code}"), as_json=True)
 
 
+@org_group.command("rekey")
+def rekey_organisation(code: Annotated[str, typer.Argument(help="Its code.")]) -> None:
+    """Take the next key version for an organisation's pseudonyms; its views are filled anew."""
+    with acting() as api:
+        show(api.post(f"/organisations/{code}/pseudonym-key", {}), as_json=True)
+
+
 # --- entries --------------------------------------------------------------------------------------
 
 

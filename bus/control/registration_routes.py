@@ -182,6 +182,17 @@ def set_active(code: Code, body: ActiveBody, services: Services, by: ActingActor
     return {"organisation": as_json(changed)}
 
 
+@router.post("/organisations/{code}/pseudonym-key", status_code=201)
+def renew_pseudonyms(code: Code, services: Services, by: ActingActor) -> dict[str, Any]:
+    """
+    Take the next version of the key of an organisation's pseudonyms (treatment `hmac`).
+
+    Routers need the secret of that version first. All its views with pseudonyms are filled anew;
+    when the answer is there, the old ones are not read any more.
+    """
+    return {"organisation": as_json(services.registration.renew_pseudonyms(by, code))}
+
+
 @router.post("/organisations/{code}/access/apply", status_code=201)
 def apply_for_access(
     code: Code, body: ApplicationBody, services: Services, by: ActingActor

@@ -6,7 +6,7 @@ back, and what decides where a record lies changes only with a new generation.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -14,7 +14,8 @@ from bus.domain.catalog import Catalog, CatalogFault, LiveCatalog, LiveEntry, Li
 from bus.domain.entry import CatalogEntry
 from bus.domain.grant import Grant, GrantState
 from bus.domain.organisation import Organisation
-from bus.domain.view import widens
+from bus.domain.pseudonyms import FIRST_VERSION
+from bus.domain.view import View, widens
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +214,8 @@ def _grant_changes(
     entry = declared.entries.get(grant.resource)
     if entry is None:
         return
-    old_view = held.grant.view(live.entries[grant.resource].entry)
-    new_view = grant.view(entry)
+    old_view = _view(held.grant, live.entries[grant.resource].entry, live.organisations)
+    new_view = _view(grant, entry, declared.organisations)
     if held.grant != grant or old_view != new_view:
         yield AmendGrant(
             grant,
@@ -222,3 +223,10 @@ def _grant_changes(
             same_view=old_view == new_view,
             widens=widens(old_view, new_view),
         )
+
+
+def _view(grant: Grant, entry: CatalogEntry, organisations: Mapping[str, Organisation]) -> View:
+    consumer = organisations.get(grant.consumer)
+    # A consumer that nobody knows is a fault, which is told elsewhere.
+    version = FIRST_VERSION if consumer is None else consumer.pseudonym_key
+    return grant.view(entry, pseudonym_key=version)

@@ -13,8 +13,9 @@ from enum import StrEnum
 from bus.domain.entry import CatalogEntry, DeliveryMode
 from bus.domain.names import is_code
 from bus.domain.organisation import Organisation
+from bus.domain.pseudonyms import FIRST_VERSION, PseudonymKey
 from bus.domain.share import Purpose, Scope, ShareClass
-from bus.domain.view import AVAILABLE_TREATMENTS, Treatment, View, make_view, may_treat
+from bus.domain.view import Treatment, View, make_view, may_treat
 
 #: design.md §5: a row filter has at most 4 kB.
 MAX_FILTER_BYTES = 4096
@@ -89,14 +90,19 @@ class Grant:
         """Whether the period of the grant includes `today`."""
         return self.valid_from <= today <= self.valid_until
 
-    def view(self, entry: CatalogEntry) -> View:
-        """Return the view that this grant allows of `entry`."""
+    def view(self, entry: CatalogEntry, *, pseudonym_key: int = FIRST_VERSION) -> View:
+        """
+        Return the view that this grant allows of `entry`.
+
+        `pseudonym_key` is the version of the consumer's (`Organisation.pseudonym_key`).
+        """
         return make_view(
             jurisdiction=entry.jurisdiction,
             resource=entry.resource,
             generation=entry.generation,
             row_filter=self.row_filter,
             treatments=self.treatments,
+            pseudonyms_for=PseudonymKey(self.consumer, pseudonym_key),
         )
 
 
@@ -136,17 +142,18 @@ def _item_faults(grant: Grant, entry: CatalogEntry) -> Iterator[Fault]:
     for name, treatment in grant.treatments.items():
         if name not in known or treatment is Treatment.OMIT:
             continue
-        if treatment not in AVAILABLE_TREATMENTS:
-            yield Fault(
-                "TREATMENT_NOT_AVAILABLE",
-                f"items.{name}",
-                f"treatment `{treatment}` is not available yet; use `keep`, or leave the item out",
-            )
-        elif not may_treat(treatment, known[name].type):
+        if not may_treat(treatment, known[name].type):
             yield Fault(
                 "TREATMENT_NOT_FOR_TYPE",
                 f"items.{name}",
                 f"treatment `{treatment}` is for texts, and {name!r} is none; use `null`",
+            )
+        elif treatment is Treatment.HMAC and grant.consumer == entry.provider:
+            # Whoever chooses the texts and sees their pseudonyms can look all others up.
+            yield Fault(
+                "PSEUDONYM_OF_OWN_DATA",
+                f"items.{name}",
+                f"{grant.consumer} provides {name!r} itself; use `keep`",
             )
         yield from _class_faults(grant, entry, name)
 

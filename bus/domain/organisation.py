@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bus.domain.pseudonyms import FIRST_VERSION
+
 
 class Level(StrEnum):
     """The administrative level of an organisation."""
@@ -40,3 +42,5 @@ class Organisation:
     Outside the organisation group (部外), registered so that it can ask: in profiles with two
     audiences the external rules hold for it (R-051).
     """
+    pseudonym_key: int = FIRST_VERSION
+    """The version of the key of its pseudonyms; another one is other pseudonyms in new views."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bus.domain.items import ItemType, Nullable, Scalar
+from bus.domain.pseudonyms import PseudonymKey
 
 _VIEW_ID_LENGTH = 12
 
@@ -27,14 +28,13 @@ class Treatment(StrEnum):
     PARTIAL = "partial"
     """脱敏: a text of which the first and last letters are kept (`bus.domain.masking`)."""
     HMAC = "hmac"
+    """A text as its pseudonym: for joining without reading (`bus.domain.pseudonyms`)."""
     FIXED = "fixed"
     """A text that is always `***`, also where there is none."""
 
 
-#: The treatments that the kernel carries out today; others are refused when a grant is decided.
-AVAILABLE_TREATMENTS = frozenset(set(Treatment) - {Treatment.HMAC})
 #: Those that are for texts alone.
-_OF_TEXT = frozenset({Treatment.PARTIAL, Treatment.FIXED})
+_OF_TEXT = frozenset({Treatment.PARTIAL, Treatment.HMAC, Treatment.FIXED})
 
 
 def may_treat(treatment: Treatment, item_type: ItemType) -> bool:
@@ -53,6 +53,16 @@ class View:
     row_filter: str | None
     treatments: Mapping[str, Treatment]
     """By item name; items that are omitted are not named."""
+    pseudonyms_for: PseudonymKey | None = None
+    """
+    Whose pseudonyms it shows, and of which key; None for a view that shows none.
+
+    A view with pseudonyms is of one organisation, and two organisations never share it.
+    """
+
+    def __post_init__(self) -> None:
+        if (Treatment.HMAC in self.treatments.values()) is (self.pseudonyms_for is None):
+            raise ValueError("a view has the treatment hmac if and only if it says for whom")
 
     @property
     def id(self) -> str:
@@ -61,14 +71,20 @@ class View:
         return base64.b32encode(digest).decode().lower()[:_VIEW_ID_LENGTH]
 
     def canonical_form(self) -> str:
-        """Return the text that `id` is computed from."""
-        parts = {
+        """
+        Return the text that `id` is computed from.
+
+        Pseudonyms are named only where there are any, so other ids are as they were without them.
+        """
+        parts: dict[str, object] = {
             "generation": self.generation,
             "jurisdiction": self.jurisdiction,
             "resource": self.resource,
             "row_filter": self.row_filter,
             "treatments": {item: str(self.treatments[item]) for item in sorted(self.treatments)},
         }
+        if self.pseudonyms_for is not None:
+            parts["pseudonyms_for"] = str(self.pseudonyms_for)
         return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
     def kept(self) -> frozenset[str]:
@@ -87,8 +103,13 @@ def make_view(
     generation: int,
     row_filter: str | None,
     treatments: Mapping[str, Treatment],
+    pseudonyms_for: PseudonymKey | None = None,
 ) -> View:
-    """Return the view in canonical form: no omitted items, no white space around the filter."""
+    """
+    Return the view in canonical form: no omitted items, no white space around the filter.
+
+    `pseudonyms_for` is who will receive it; it is part of the view only if an item is a pseudonym.
+    """
     return View(
         jurisdiction=jurisdiction,
         resource=resource,
@@ -99,6 +120,7 @@ def make_view(
             for item, treatment in sorted(treatments.items())
             if treatment is not Treatment.OMIT
         },
+        pseudonyms_for=pseudonyms_for if Treatment.HMAC in treatments.values() else None,
     )
 
 
@@ -113,5 +135,6 @@ def widens(old: View, new: View) -> bool:
         (old.jurisdiction, old.resource, old.generation)
         == (new.jurisdiction, new.resource, new.generation)
         and (new.row_filter is None or new.row_filter == old.row_filter)
+        and old.pseudonyms_for in {None, new.pseudonyms_for}
         and all(new.treatments.get(item) == how for item, how in old.treatments.items())
     )

@@ -101,13 +101,13 @@ class AssignedGroup:
             recorded = self._state.of(partition).get(state_key(*partition))
             if recorded is not None and recorded.policy_version > plans.version:
                 return
-            if plans.of(partition.topic) is None:
+            if not plans.knows(partition.topic):
                 return
         for partition in sorted(self.partitions):
             try:
                 self._tasks.append(self._task(partition, plans))
             except StopPartition as error:
-                self.stopped[partition] = str(error)
+                self.stopped[partition] = stop_reason(error)
         self._loader = MembershipLoader(self._readers, self._tasks)
         self._step = _Step.MEMBERSHIP
 
@@ -148,3 +148,8 @@ class AssignedGroup:
         if partition not in self._beginnings:
             self._beginnings.update(self._readers.beginnings(self.partitions))
         return self._beginnings[partition]
+
+
+def stop_reason(error: StopPartition) -> str:
+    """Return what is said of a partition that stopped: the code leads to what to do."""
+    return f"{error} [{error.code}]"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bus.domain.policy import Policy, ResourcePolicy, ViewPolicy
+from bus.ports.pseudonym_secrets import PseudonymSecrets
 from bus.views.plan import Plan, compile_plan
 from bus.views.row_filter import FilterCompiler
 
@@ -26,8 +27,11 @@ class Plans:
     when their first record comes.
     """
 
-    def __init__(self, compile_filter: FilterCompiler) -> None:
+    def __init__(
+        self, compile_filter: FilterCompiler, secrets: PseudonymSecrets | None = None
+    ) -> None:
         self._compile_filter = compile_filter
+        self._secrets = secrets
         self._planned: dict[str, _Planned] = {}
         #: Schema ids of all resources and views; the plans look at it.
         self._schemas: set[int] = set()
@@ -56,12 +60,20 @@ class Plans:
         """Return the source topics."""
         return frozenset(self._planned)
 
+    def knows(self, topic: str) -> bool:
+        """Tell whether the policy has a source topic."""
+        return topic in self._planned
+
     def knows_schema(self, schema: int) -> bool:
         """Tell whether a schema is registered, for whatever topic."""
         return schema in self._schemas
 
     def of(self, topic: str) -> tuple[Plan, int] | None:
-        """Return the plan of a source topic, and the policy version it is from."""
+        """
+        Return the plan of a source topic, and the policy version it is from.
+
+        Raise `PseudonymKeyUnusable` if one of its views has pseudonyms that cannot be made here.
+        """
         planned = self._planned.get(topic)
         if planned is None:
             return None
@@ -71,5 +83,6 @@ class Plans:
                 planned.views,
                 compile_filter=self._compile_filter,
                 registered=self._schemas,
+                secrets=self._secrets,
             )
         return planned.plan, planned.version

@@ -12,7 +12,12 @@ import structlog
 
 from bus import metrics
 from bus.domain.names import ROUTER_STATE_TOPIC
-from bus.errors import BrokerUnavailable, TransactionAborted, TransactionUnknown
+from bus.errors import (
+    BrokerUnavailable,
+    StopPartition,
+    TransactionAborted,
+    TransactionUnknown,
+)
 from bus.ports import (
     Clock,
     Committed,
@@ -22,7 +27,8 @@ from bus.ports import (
     Partition,
     TransactionalWriter,
 )
-from bus.router.assignment import AssignedGroup
+from bus.ports.pseudonym_secrets import PseudonymSecrets
+from bus.router.assignment import AssignedGroup, stop_reason
 from bus.router.fill_pace import FillPace
 from bus.router.partition_task import PartitionTask
 from bus.router.plans import Plans
@@ -71,6 +77,7 @@ class Router:
         clock: Clock,
         compile_filter: FilterCompiler,
         run_id: str,
+        pseudonym_secrets: PseudonymSecrets | None = None,
     ) -> None:
         self._consumer = consumer
         self._writer = writer
@@ -78,7 +85,7 @@ class Router:
         self._follower = follower
         self._codec = codec
         self._clock = clock
-        self._plans = Plans(compile_filter)
+        self._plans = Plans(compile_filter, pseudonym_secrets)
         self._state = StateTable(readers, codec, clock)
         self._tasks: dict[Partition, PartitionTask] = {}
         #: Those of them that have something to write though nothing comes. With thousands that are
@@ -176,10 +183,17 @@ class Router:
         self._plans.follow(policy)
         if self._plans.topics() != before:
             self._consumer.follow(self._plans.topics(), self)
-        for task in self._tasks.values():
-            self._adopt(task)
+        self._adopt_plans(list(self._tasks.values()))
         metrics.POLICY_VERSION.set(policy.version)
         log.info("policy applied", version=policy.version, views=len(policy.views))
+
+    def _adopt_plans(self, tasks: Collection[PartitionTask]) -> None:
+        """Let tasks follow what has changed; those that may not go on stop."""
+        for task in tasks:
+            try:
+                self._adopt(task)
+            except StopPartition as error:
+                self._stop(task.partition, stop_reason(error))
 
     def _adopt(self, task: PartitionTask) -> None:
         planned = self._plans.of(task.partition.topic)
@@ -224,14 +238,14 @@ class Router:
             ready = group.step(self._plans)
             if not ready and group.partitions - group.stopped.keys():
                 return
-            for task in ready:
-                self._tasks[task.partition] = task
-                self._adopt(task)
-            self._note_work(ready)
-            self._consumer.start({task.partition: task.position for task in ready})
+            self._tasks.update({task.partition: task for task in ready})
+            self._adopt_plans(ready)
+            running = [task for task in ready if task.partition in self._tasks]
+            self._note_work(running)
+            self._consumer.start({task.partition: task.position for task in running})
             for partition, reason in group.stopped.items():
                 self._stop(partition, reason)
-            log.info("partitions run", count=len(ready), stopped=len(group.stopped))
+            log.info("partitions run", count=len(running), stopped=len(group.stopped))
             # The gauges say so at once: a start is over when they do.
             self._lag_due = 0.0
         group.close()

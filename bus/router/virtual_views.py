@@ -18,6 +18,7 @@ from bus.domain.policy import Policy, ResourcePolicy, ViewPolicy
 from bus.domain.router_state import Phase, RouterState, state_key
 from bus.errors import BrokerUnavailable
 from bus.ports import Clock, EventCodec, LogReader, LogReaders, Partition
+from bus.ports.pseudonym_secrets import PseudonymSecrets
 from bus.ports.virtual_views import Bookmark, ViewChange, ViewProgress
 from bus.router.change_collector import ChangeCollector
 from bus.router.membership import Membership
@@ -101,8 +102,10 @@ class VirtualViews:
         clock: Clock,
         compile_filter: FilterCompiler,
         batch_records: int = BATCH_RECORDS,
+        pseudonym_secrets: PseudonymSecrets | None = None,
     ) -> None:
         """Give out views of the source topic `source`; whoever made `follower` closes it."""
+        self._secrets = pseudonym_secrets
         self._source = source
         self._progress = progress
         self._readers = readers
@@ -149,7 +152,8 @@ class VirtualViews:
         Look at the next source records, waiting at most `seconds`, and give out what they change.
 
         In the block, take all changes and keep the bookmarks. If it raises, or leaves changes, the
-        same is given out again. Raise `BrokerUnavailable` if nothing can be given out now.
+        same is given out again. Raise `BrokerUnavailable` if nothing can be given out now,
+        `PseudonymKeyUnusable` if a view followed has pseudonyms that cannot be made here.
         """
         self._follow_policy()
         if self._policy is None:
@@ -239,7 +243,11 @@ class VirtualViews:
 
     def _compiled(self, resource: ResourcePolicy, views: tuple[ViewPolicy, ...]) -> Plan:
         return compile_plan(
-            resource, views, compile_filter=self._compile_filter, registered=self._schemas
+            resource,
+            views,
+            compile_filter=self._compile_filter,
+            registered=self._schemas,
+            secrets=self._secrets,
         )
 
     def _take_on(self, plan: Plan) -> None:

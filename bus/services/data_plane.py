@@ -92,7 +92,8 @@ def _settle_subscriptions(
     changed: list[Subscription] = []
     for held, entry in live.standing_grants():
         grant = held.grant
-        view = grant.view(entry)
+        consumer = live.organisations[grant.consumer]
+        view = grant.view(entry, pseudonym_key=consumer.pseudonym_key)
         incarnation = by_view.get(view.id)
         if incarnation is None:
             incarnation = by_view[view.id] = transaction.open_incarnation(view, partitions=1)

@@ -14,6 +14,7 @@ from bus.domain.names import is_code, provider_principal
 from bus.domain.onboarding import Onboarding, OnboardingState, Pledge
 from bus.domain.organisation import Organisation, Zone
 from bus.domain.principal import PrincipalKind
+from bus.domain.view import Treatment
 from bus.errors import Forbidden, NotFound, Refused
 from bus.services import grants as grant_steps
 from bus.services.desk import Act, Desk
@@ -111,6 +112,35 @@ class Registration:
                 require_contacts(held.value, _required(act), act.now.date())
             changed = replace(found, active=active)
             act.transaction.save_organisation(changed)
+        return changed
+
+    def renew_pseudonyms(self, actor: Actor, organisation: str) -> Organisation:
+        """
+        Take the next version of the key of an organisation's pseudonyms.
+
+        Its views with pseudonyms are new views, filled anew; the old ones are cut at once.
+        """
+        with self._desk.act(actor, "org.pseudonyms_renewed", _ORGANISATION, organisation) as act:
+            found = _organisation(act, organisation)
+            _registrar(act, found.jurisdiction)
+            act.profile(found.jurisdiction)
+            changed = replace(found, pseudonym_key=found.pseudonym_key + 1)
+            act.transaction.save_organisation(changed)
+            act.details["version"] = str(changed.pseudonym_key)
+            for state in (GrantState.ACTIVE, GrantState.SUSPENDED):
+                act.touched |= {
+                    each.grant.resource
+                    for each in _grants(act, organisation, state)
+                    if Treatment.HMAC in each.grant.treatments.values()
+                }
+            act.tell(
+                organisation,
+                "PSEUDONYMS_RENEWED",
+                _ORGANISATION,
+                organisation,
+                f"new pseudonyms, of key version {changed.pseudonym_key}: load what holds old ones "
+                "again, they do not join with new ones",
+            )
         return changed
 
     def organisation(self, actor: Actor, code: str) -> Organisation:

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
+from bus.domain.pseudonyms import PseudonymKey
+from bus.errors import PseudonymKeyUnusable
 from bus.ports import Record
+from bus.ports.pseudonym_secrets import PseudonymSecrets
 from bus.views.byte_test import ByteTest, compile_byte_test
 from bus.views.candidates import Candidates
 from bus.views.filter_values import compile_decode
@@ -49,6 +52,8 @@ class Plan:
     views: tuple[ViewPolicy, ...]
     _compile_filter: FilterCompiler
     _registered: Container[int]
+    _pseudonym_keys: Sequence[bytes | None] = field(repr=False)
+    """By view."""
     filter_errors: list[int] = field(default_factory=list)
     """By view: evaluations that failed since the plan was compiled (each was a "no match")."""
     _filters: list[RowFilter | None] | None = None
@@ -114,7 +119,14 @@ class Plan:
                 else self._compile_filter(view.view.row_filter, types)
                 for view in self.views
             ]
-        return _writer_kernel(self.resource, schema, self.views, self._filters, self.filter_errors)
+        return _writer_kernel(
+            self.resource,
+            schema,
+            self.views,
+            self._filters,
+            self.filter_errors,
+            pseudonym_keys=self._pseudonym_keys,
+        )
 
 
 def compile_plan(
@@ -123,20 +135,33 @@ def compile_plan(
     *,
     compile_filter: FilterCompiler,
     registered: Container[int] = frozenset(),
+    secrets: PseudonymSecrets | None = None,
 ) -> Plan:
     """
     Return the plan of `views` over the records of `resource`.
 
     Row filters are compiled against the newest writer schema. `registered` are the schema ids of
     all topics, as they are when a record is looked at: they grow while the plan is in use.
+
+    Raise `PseudonymKeyUnusable` if a view has pseudonyms and `secrets` has not what they need:
+    before any record is looked at, so that nothing passes that should not.
     """
     return Plan(
         resource=resource,
         views=tuple(views),
         _compile_filter=compile_filter,
         _registered=registered,
+        _pseudonym_keys=[_pseudonym_key(view.view.pseudonyms_for, secrets) for view in views],
         filter_errors=[0] * len(views),
     )
+
+
+def _pseudonym_key(key: PseudonymKey | None, secrets: PseudonymSecrets | None) -> bytes | None:
+    if key is None:
+        return None
+    if secrets is None:
+        raise PseudonymKeyUnusable("there is a view with pseudonyms, and no secrets are here")
+    return key.derive(secrets.secret(key.version))
 
 
 def _writer_kernel(
@@ -145,6 +170,8 @@ def _writer_kernel(
     views: Sequence[ViewPolicy],
     filters: Sequence[RowFilter | None],
     filter_errors: list[int],
+    *,
+    pseudonym_keys: Sequence[bytes | None],
 ) -> WriterKernel:
     """Return what applies the plan to records of one writer schema."""
     root = parse_schema(schema.text)
@@ -160,6 +187,7 @@ def _writer_kernel(
             root,
             row_filter=row_filter,
             byte_test=compile_byte_test(row_filter.form, places, nodes) if row_filter else None,
+            pseudonym_key=pseudonym_keys[index],
         )
         for index, (view, row_filter) in enumerate(zip(views, filters, strict=True))
         # A filter on an item that this schema lacks matches none of its records.
@@ -199,11 +227,13 @@ def _projection(
     *,
     row_filter: RowFilter | None,
     byte_test: ByteTest | None,
+    pseudonym_key: bytes | None,
 ) -> Projection:
+    how = view.view.treatments
     treats = [
-        (at, compile_treatment(view.view.treatments[name], root.children[at]))
+        (at, compile_treatment(how[name], root.children[at], pseudonym_key=pseudonym_key))
         for at, name in enumerate(root.field_names)
-        if name in view.view.treatments
+        if name in how
     ]
     return Projection(
         index=index,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from bus.domain.masking import FIXED_TEXT, partly
+from bus.domain.pseudonyms import pseudonym
 from bus.domain.view import Treatment
 from bus.errors import ContractError
 from bus.views.schema_tree import Kind, Node
@@ -17,11 +18,14 @@ from bus.views.walker import read_varint, write_varint
 Treat: TypeAlias = Callable[[bytes, int, int], bytes]
 
 
-def compile_treatment(treatment: Treatment, node: Node) -> Treat | None:
+def compile_treatment(
+    treatment: Treatment, node: Node, *, pseudonym_key: bytes | None = None
+) -> Treat | None:
     """
     Return what to do with items of the type `node`; None: copy them.
 
-    Raise `ContractError` for a treatment that such items cannot have: the grant was checked.
+    Pseudonyms need their key. Raise `ContractError` for a treatment that such items cannot have:
+    the grant was checked.
     """
     match treatment:
         case Treatment.KEEP:
@@ -32,7 +36,9 @@ def compile_treatment(treatment: Treatment, node: Node) -> Treat | None:
         case Treatment.FIXED if _is_text(node):
             return _constant(_branch(node, Kind.STRING) + _text(FIXED_TEXT))
         case Treatment.PARTIAL if _is_text(node):
-            return _partly_or_null(node) if node.kind is Kind.UNION else _partly
+            return _or_null(_partly, node)
+        case Treatment.HMAC if _is_text(node) and pseudonym_key is not None:
+            return _or_null(_pseudonymous(pseudonym_key), node)
         case _:
             raise ContractError(f"an item of type {node.kind.value} cannot be treated: {treatment}")
 
@@ -59,13 +65,24 @@ def _partly(value: bytes, start: int, end: int) -> bytes:
     return _text(partly(value[text:end].decode()))
 
 
-def _partly_or_null(node: Node) -> Treat:
+def _pseudonymous(key: bytes) -> Treat:
+    def treat(value: bytes, start: int, end: int) -> bytes:
+        _, text = read_varint(value, start)
+        return _text(pseudonym(key, value[text:end]))
+
+    return treat
+
+
+def _or_null(of_text: Treat, node: Node) -> Treat:
+    """Return `of_text` for items that may be null, if `node` is such: null stays null."""
+    if node.kind is not Kind.UNION:
+        return of_text
     null = _branch(node, Kind.NULL)
 
     def treat(value: bytes, start: int, end: int) -> bytes:
         _, text = read_varint(value, start)
         branch = value[start:text]
-        return branch if branch == null else branch + _partly(value, text, end)
+        return branch if branch == null else branch + of_text(value, text, end)
 
     return treat
 

@@ -24,6 +24,7 @@ from bus.views.outcome import Outcome, Reject, SourceRecord, Upsert
 from bus.views.plan import compile_plan
 from tests.avro_cases import record_cases
 from tests.interpreted_kernel import interpreted_compile_plan
+from tests.pseudonym_secrets import PSEUDONYMS, SECRETS
 
 _CASES = int(os.environ.get("KERNEL_CASES", "5000"))
 _AT_ONCE = 50
@@ -49,8 +50,9 @@ def resource(schema: str, partitions: int) -> ResourcePolicy:
 
 
 def view(kept: Sequence[str], rows: str | None) -> ViewPolicy:
-    """Return a view of `kept` items; the key item is shown in part."""
-    treatments = dict.fromkeys(kept, Treatment.KEEP) | {"id": Treatment.PARTIAL}
+    """Return a view of `kept` items; the key item is shown in part, or as its pseudonym."""
+    how = Treatment.PARTIAL if rows is None else Treatment.HMAC
+    treatments = dict.fromkeys(kept, Treatment.KEEP) | {"id": how}
     return ViewPolicy(
         view=make_view(
             jurisdiction="cn",
@@ -58,6 +60,7 @@ def view(kept: Sequence[str], rows: str | None) -> ViewPolicy:
             generation=1,
             row_filter=rows,
             treatments=treatments,
+            pseudonyms_for=PSEUDONYMS,
         ),
         incarnation=1,
         topic=f"os.view.cn.cases.{len(kept)}.{rows}.1",
@@ -113,6 +116,7 @@ def test_both_make_the_same_of_every_record(data: st.DataObject) -> None:
             resource(schema, partitions),
             [view(kept, rows) for rows in _ROWS],
             compile_filter=compile_filter,
+            secrets=SECRETS,
         )
         for compiled in (compile_plan, _interpreted)
     ]
@@ -144,7 +148,12 @@ def test_the_kernels_are_two_and_both_pass_and_refuse() -> None:
     record = encode({"meta": {"occurred_at": 1 << 40}, "id": "a"}, schema)
     found: list[list[Outcome]] = []
     for compiled in (compile_plan, _interpreted):
-        plan = compiled(resource(schema, 1), [view([], 'id == "a"')], compile_filter=compile_filter)
+        plan = compiled(
+            resource(schema, 1),
+            [view([], 'id == "a"')],
+            compile_filter=compile_filter,
+            secrets=SECRETS,
+        )
         found.append(plan.apply(0, [(0, b"a", record), (1, b"a", record + b"x")]))
         assert type(plan).__module__ == "bus.views.plan"
 

@@ -20,11 +20,12 @@ from typing_extensions import override
 from bus.adapters.cel.cel_python import row_predicate
 from bus.adapters.memory.broker import Fault, MemoryGroupConsumer
 from bus.domain.policy import ViewPolicy
-from bus.domain.view import AVAILABLE_TREATMENTS, Treatment
+from bus.domain.view import Treatment
 from bus.errors import WriterFenced
 from bus.router import fill
 from bus.router.router import SCHEMA_WAIT_SECONDS, Router
 from bus.services.verification.oracle import ViewOracle
+from tests.pseudonym_secrets import SECRETS
 from tests.router_harness import (
     SOURCE,
     TOWNS,
@@ -98,7 +99,7 @@ class RouterLife(RuleBasedStateMachine):
 
     @rule(
         rows=st.sampled_from(FILTERS),
-        kind=st.sampled_from(sorted(AVAILABLE_TREATMENTS)),
+        kind=st.sampled_from(sorted(Treatment)),
         size=st.sampled_from([Treatment.KEEP, Treatment.OMIT, Treatment.NULL]),
     )
     def add_view(self, rows: str | None, kind: Treatment, size: Treatment) -> None:
@@ -210,6 +211,7 @@ class RouterLife(RuleBasedStateMachine):
             view.view,
             None if rows is None else row_predicate(rows),
             letters.values(),
+            secrets=SECRETS,
         )
         expected: dict[str, Row] = {}
         for record in self.bus.committed(SOURCE):

@@ -23,6 +23,7 @@ from bus.adapters.embedded.kafka import ADMIN, KafkaNode
 from bus.adapters.jose.session_tokens import KEY_FILE_NAME
 from bus.adapters.postgres.provision import APPLICATION, DATABASE
 from bus.adapters.signing_key_file import FILE_NAME as SIGNING_KEY
+from bus.bootstrap.pseudonyms import FOLDER_NAME
 from bus.domain.access import CONTROL, ROUTER, SERVICE_RULES
 from bus.settings import CREDENTIALS_FOLDER, load_settings
 from tests.docker_files import (
@@ -328,7 +329,7 @@ def test_a_process_holds_its_own_credentials_and_keys_only() -> None:
     }
 
     assert held["control"] == {f"{CONTROL}.json", SIGNING_KEY, KEY_FILE_NAME, "public"}
-    assert held["router"] == {f"{ROUTER}.json", "public"}
+    assert held["router"] == {f"{ROUTER}.json", FOLDER_NAME, "public"}
     for broker in BROKERS:
         assert held[broker] == {broker}
     # Whoever makes them, and the operator's own tool.
@@ -343,7 +344,8 @@ def test_every_account_of_a_process_that_is_mounted_is_made_by_init() -> None:
         if source == "credentials" and "volume" in mount
     }
 
-    assert mounted <= {f"{name}.json" for name in SERVICE_RULES} | {SIGNING_KEY, KEY_FILE_NAME}
+    keys = {SIGNING_KEY, KEY_FILE_NAME, FOLDER_NAME}
+    assert mounted <= {f"{name}.json" for name in SERVICE_RULES} | keys
 
 
 def test_ports_are_open_to_this_machine_alone_unless_somebody_says_otherwise() -> None:

@@ -13,6 +13,7 @@ from bus.domain.policy import (
     ViewPolicy,
     WriterSchema,
 )
+from bus.domain.pseudonyms import PseudonymKey
 from bus.domain.router_state import Phase, RouterState
 from bus.domain.view import Treatment, View
 from bus.errors import ContractError
@@ -64,7 +65,9 @@ def _view_record(policy: ViewPolicy) -> Mapping[str, Any]:
         "generation": view.generation,
         "row_filter": view.row_filter,
         # In a fixed order, whatever the view was read from: equal policies are equal bytes.
-        "treatments": {item: str(how) for item, how in sorted(view.treatments.items())},
+        "treatments": {
+            item: _treatment_text(how, view) for item, how in sorted(view.treatments.items())
+        },
         "incarnation": policy.incarnation,
         "topic": policy.topic,
         "partitions": policy.partitions,
@@ -84,16 +87,25 @@ def _state_record(state: RouterState) -> Mapping[str, Any]:
     }
 
 
+def _treatment_text(how: Treatment, view: View) -> str:
+    """
+    Return a treatment as it is on the policy topic: of pseudonyms `hmac:organisation#version`.
+
+    A field of its own would be a new schema, and what stands on the topic could not be read by it.
+    """
+    return f"{how}:{view.pseudonyms_for}" if how is Treatment.HMAC else str(how)
+
+
 def _view_policy(record: Mapping[str, Any]) -> ViewPolicy:
+    treatments, pseudonyms_for = _treatments(record["treatments"])
     return ViewPolicy(
         view=View(
             jurisdiction=record["jurisdiction"],
             resource=record["resource"],
             generation=record["generation"],
             row_filter=record["row_filter"],
-            treatments={
-                item: _treatment(how) for item, how in sorted(record["treatments"].items())
-            },
+            treatments=treatments,
+            pseudonyms_for=pseudonyms_for,
         ),
         incarnation=record["incarnation"],
         topic=record["topic"],
@@ -102,6 +114,31 @@ def _view_policy(record: Mapping[str, Any]) -> ViewPolicy:
             each["writer_schema_id"]: each["view_schema_id"] for each in record["projections"]
         },
     )
+
+
+def _treatments(
+    texts: Mapping[str, str],
+) -> tuple[dict[str, Treatment], PseudonymKey | None]:
+    """Return what `_treatment_text` wrote; raise `ContractError` if it did not."""
+    treatments: dict[str, Treatment] = {}
+    keys: set[PseudonymKey] = set()
+    for item, text in sorted(texts.items()):
+        how, colon, key = text.partition(":")
+        treatments[item] = _treatment(how)
+        if (treatments[item] is Treatment.HMAC) is not bool(colon):
+            raise ContractError(f"no treatment is written {text!r}")
+        if colon:
+            keys.add(_pseudonym_key(key))
+    if len(keys) > 1:
+        raise ContractError("the pseudonyms of a view are all of one key")
+    return treatments, next(iter(keys), None)
+
+
+def _pseudonym_key(text: str) -> PseudonymKey:
+    try:
+        return PseudonymKey.parse(text)
+    except ValueError as error:
+        raise ContractError(str(error)) from error
 
 
 def _treatment(text: str) -> Treatment:

@@ -15,6 +15,7 @@ from bus.domain.entry import CatalogEntry, Category, DeliveryMode, Origin
 from bus.domain.grant import Grant
 from bus.domain.items import DataItem, ItemType
 from bus.domain.organisation import Level, Organisation, Zone
+from bus.domain.pseudonyms import FIRST_VERSION
 from bus.domain.share import (
     ItemGroup,
     ItemKind,
@@ -57,6 +58,7 @@ class OrganisationModel(_Model):
     level: Annotated[Level, _ENUM]
     zone: Annotated[Zone, _ENUM]
     active: bool = True
+    pseudonym_key: Annotated[int, Field(ge=FIRST_VERSION)] = FIRST_VERSION
 
     def organisation(self, jurisdiction: str) -> Organisation:
         """Return the domain value."""
@@ -68,6 +70,7 @@ class OrganisationModel(_Model):
             level=self.level,
             zone=self.zone,
             active=self.active,
+            pseudonym_key=self.pseudonym_key,
         )
 
 

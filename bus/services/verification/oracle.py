@@ -1,6 +1,7 @@
 """What a view must hold, computed from the source records alone."""
 
 import datetime as dt
+import hashlib
 import io
 import json
 import uuid
@@ -8,12 +9,16 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import fastavro
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from fastavro.validation import validate
 
 from bus.domain.names import META
 from bus.domain.policy import ResourcePolicy
 from bus.domain.record_key import KEY_MAX_BYTES, partition_of
 from bus.domain.view import Treatment, View
+from bus.errors import PseudonymKeyUnusable
+from bus.ports.pseudonym_secrets import PseudonymSecrets
 
 #: (values by item name) -> whether the record belongs to the view.
 RowPredicate = Callable[[Mapping[str, Any]], bool]
@@ -37,7 +42,11 @@ class ViewOracle:
         view: View,
         matches: RowPredicate | None,
         doubtful: Collection[bytes] = (),
+        *,
+        secrets: PseudonymSecrets | None = None,
     ) -> None:
+        """Judge `view`; raise `PseudonymKeyUnusable` if `secrets` has not what it needs."""
+        self._key = _derived_key(view, secrets)
         self._doubtful = frozenset(doubtful)
         self._clean: set[bytes] = set()
         self._refused: set[bytes] = set()
@@ -85,7 +94,9 @@ class ViewOracle:
         if record is None or (self._matches is not None and not self._matches(record)):
             return True, None
         how = self._view.treatments
-        return True, {name: _shown(item, how[name]) for name, item in record.items() if name in how}
+        return True, {
+            name: self._shown(item, how[name]) for name, item in record.items() if name in how
+        }
 
     @property
     def undecided(self) -> frozenset[bytes]:
@@ -96,6 +107,22 @@ class ViewOracle:
         were live then hold it still, views that were filled later do not; both are right.
         """
         return frozenset(self._refused - self._clean)
+
+    def _shown(self, value: Any, how: Treatment) -> Any:  # noqa: ANN401 (any item)
+        """Return what the view shows of an item; said here once more, on purpose."""
+        match how:
+            case Treatment.KEEP:
+                return value
+            case Treatment.NULL:
+                return None
+            case Treatment.FIXED:
+                return "***"
+            case Treatment.PARTIAL:
+                return None if value is None else _masked(value)
+            case Treatment.HMAC:
+                return None if value is None else _pseudonym(value, self._key)
+            case _:
+                raise ValueError(f"no view has the treatment {how}")
 
     def _record(self, key: bytes, value: bytes) -> dict[str, Any] | None:
         """Return the record in `value`; None if there is none with this key that may be one."""
@@ -157,19 +184,22 @@ class ViewOracle:
         return json.dumps(spelled, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _shown(value: Any, how: Treatment) -> Any:  # noqa: ANN401 (any item)
-    """Return what a view shows of an item; said here once more, on purpose."""
-    match how:
-        case Treatment.KEEP:
-            return value
-        case Treatment.NULL:
-            return None
-        case Treatment.FIXED:
-            return "***"
-        case Treatment.PARTIAL:
-            return None if value is None else _masked(value)
-        case _:
-            raise ValueError(f"no view has the treatment {how}")
+def _derived_key(view: View, secrets: PseudonymSecrets | None) -> bytes:
+    """Return the key of the view's pseudonyms, derived here once more, on purpose; else none."""
+    whose = view.pseudonyms_for
+    if whose is None:
+        return b""
+    if secrets is None:
+        raise PseudonymKeyUnusable(f"the view has pseudonyms of {whose}, and no secrets are here")
+    info = f"onesource pseudonyms {whose.organisation}#{whose.version}"
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=info.encode())
+    return derivation.derive(secrets.secret(whose.version))
+
+
+def _pseudonym(text: str, key: bytes) -> str:
+    inner, outer = (bytes(each ^ pad for each in key.ljust(64, b"\0")) for pad in (0x36, 0x5C))
+    hashed = hashlib.sha256(inner + text.encode()).digest()
+    return hashlib.sha256(outer + hashed).hexdigest()[:32]
 
 
 def _masked(text: str) -> str:

@@ -9,6 +9,7 @@ from bus.domain.names import ROUTER_GROUP
 from bus.domain.policy import Policy, ResourcePolicy, ViewPolicy
 from bus.errors import ConfigError, NotFound
 from bus.ports import Clock, EventCodec, LogReaders, Partition, Record
+from bus.ports.pseudonym_secrets import PseudonymSecrets
 from bus.services.verification.oracle import RowPredicate, ViewOracle
 from bus.services.verification.rows import Comparison, RowDigests
 
@@ -56,11 +57,13 @@ class Verifier:
         codec: EventCodec,
         clock: Clock,
         predicate: Callable[[str], RowPredicate],
+        secrets: PseudonymSecrets | None = None,
     ) -> None:
         self._readers = readers
         self._codec = codec
         self._clock = clock
         self._predicate = predicate
+        self._secrets = secrets
 
     def verify(
         self,
@@ -75,7 +78,8 @@ class Verifier:
         Compare the view on `topic` with its source, as both are when the router has caught up.
 
         Raise `NotFound` if there is no such view, `ConfigError` if the router does not catch up
-        within `wait_seconds` (data that flows meanwhile cannot be compared).
+        within `wait_seconds` (data that flows meanwhile cannot be compared), `PseudonymKeyUnusable`
+        if the view has pseudonyms that cannot be recomputed here.
         """
         view = policy.views.get(topic)
         if view is None:
@@ -90,6 +94,7 @@ class Verifier:
             view.view,
             None if row_filter is None else self._predicate(row_filter),
             letters.values(),
+            secrets=self._secrets,
         )
         expected = RowDigests()
         taken = 0

@@ -1,6 +1,7 @@
 """Unit tests of `bus.domain.grant`."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from bus.domain.entry import CatalogEntry, DeliveryMode
 from bus.domain.grant import MAX_FILTER_BYTES, Fault, Grant, GrantState, grant_faults
 from bus.domain.organisation import Zone
+from bus.domain.pseudonyms import PseudonymKey
 from bus.domain.share import Purpose, Scope
-from bus.domain.view import AVAILABLE_TREATMENTS, Treatment
+from bus.domain.view import Treatment
 from tests import builders
 
 KEEP = Treatment.KEEP
@@ -58,11 +60,6 @@ def test_a_grant_inside_what_the_entry_allows_has_no_fault() -> None:
         ({"items": ["code", "salary"]}, "ITEM_UNKNOWN", "items.salary"),
         ({"items": ["name"]}, "KEY_ITEMS_REQUIRED", "items"),
         ({"treatments": {"code": Treatment.OMIT}}, "KEY_ITEMS_REQUIRED", "items"),
-        (
-            {"treatments": {"code": KEEP, "name": Treatment.HMAC}},
-            "TREATMENT_NOT_AVAILABLE",
-            "items.name",
-        ),
         ({"items": ["code", "income"]}, "NOT_SHARED", "items.income"),
     ],
 )
@@ -75,36 +72,52 @@ def test_a_grant_outside_of_it_is_refused_with_the_code_and_the_key(
     ]
 
 
-@pytest.mark.parametrize("treatment", [Treatment.NULL, Treatment.PARTIAL, Treatment.FIXED])
+@pytest.mark.parametrize("treatment", sorted(set(Treatment) - {KEEP}))
 def test_texts_may_be_masked(treatment: Treatment) -> None:
     """R-058: partial content, down to a part of an item."""
     assert faults_of(builders.grant(treatments={"code": KEEP, "name": treatment})) == []
 
 
-def test_what_is_no_text_cannot_be_masked() -> None:
-    grant = builders.grant(treatments={"code": KEEP, "population": Treatment.PARTIAL})
+@pytest.mark.parametrize("treatment", [Treatment.PARTIAL, Treatment.HMAC, Treatment.FIXED])
+def test_what_is_no_text_cannot_be_masked(treatment: Treatment) -> None:
+    grant = builders.grant(treatments={"code": KEEP, "population": treatment})
 
     (fault,) = faults_of(grant, builders.entry())
 
     assert (fault.code, fault.key) == ("TREATMENT_NOT_FOR_TYPE", "items.population")
 
 
-@pytest.mark.parametrize("treatment", sorted(set(Treatment) - AVAILABLE_TREATMENTS))
-def test_a_treatment_that_the_kernel_cannot_carry_out_is_refused(treatment: Treatment) -> None:
-    """Invariant 2: better no grant than one that shows more than was decided."""
-    grant = builders.grant(treatments={"code": KEEP, "name": treatment})
-
-    assert [fault.code for fault in faults_of(grant)] == ["TREATMENT_NOT_AVAILABLE"]
-
-
-def test_a_key_item_that_is_treated_is_both_missing_and_not_available() -> None:
+@pytest.mark.parametrize("treatment", sorted(set(Treatment) - {KEEP}))
+def test_a_key_item_is_not_treated(treatment: Treatment) -> None:
     """design.md §4: key items are in every view, as they are."""
-    grant = builders.grant(treatments={"code": Treatment.HMAC})
+    grant = builders.grant(treatments={"code": treatment})
 
-    assert [fault.code for fault in faults_of(grant)] == [
-        "KEY_ITEMS_REQUIRED",
-        "TREATMENT_NOT_AVAILABLE",
+    assert [fault.code for fault in faults_of(grant)] == ["KEY_ITEMS_REQUIRED"]
+
+
+def test_a_grant_with_pseudonyms_allows_a_view_of_its_consumers_alone() -> None:
+    """docs/adr/0024: equal grants of two organisations do not share a view; of one they do."""
+    treatments = {"code": KEEP, "name": Treatment.HMAC}
+    housing = builders.grant(treatments=treatments)
+    again = builders.grant("again", treatments=treatments)
+    tourism = builders.grant("other", consumer="tourism", treatments=treatments)
+    entry = builders.entry()
+
+    assert housing.view(entry).pseudonyms_for == PseudonymKey("housing", 1)
+    assert housing.view(entry) == again.view(entry)
+    assert housing.view(entry).id != tourism.view(entry).id
+    assert housing.view(entry, pseudonym_key=2).pseudonyms_for == PseudonymKey("housing", 2)
+
+
+def test_a_provider_gets_no_pseudonyms_of_its_own_texts() -> None:
+    """It could look up those of others' texts: it would have a dictionary of its own key."""
+    treatments = {"code": KEEP, "name": Treatment.HMAC}
+    own = builders.grant(consumer=builders.PROVIDER, treatments=treatments)
+
+    assert [(each.code, each.key) for each in faults_of(own)] == [
+        ("PSEUDONYM_OF_OWN_DATA", "items.name")
     ]
+    assert faults_of(replace(own, treatments=dict.fromkeys(treatments, KEEP))) == []
 
 
 def test_an_omitted_item_needs_no_permission() -> None:

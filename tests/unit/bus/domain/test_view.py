@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.domain.items import ArrayType, EnumType, ItemType, Nullable, Scalar
+from bus.domain.pseudonyms import PseudonymKey
 from bus.domain.view import (
-    AVAILABLE_TREATMENTS,
     Treatment,
     View,
     make_view,
@@ -19,11 +19,14 @@ from bus.domain.view import (
 )
 from tests import builders
 
+PSEUDONYMOUS = {"code": Treatment.KEEP, "name": Treatment.HMAC}
+
 TREATMENTS = st.dictionaries(
     st.sampled_from(["code", "name", "district", "population"]),
     st.sampled_from(sorted(Treatment)),
     max_size=4,
 )
+KEYS = st.builds(PseudonymKey, st.sampled_from(["tourism", "housing"]), st.integers(1, 2))
 FILTERS = st.sampled_from([None, 'district == "1"', 'district == "2"'])
 
 
@@ -35,6 +38,7 @@ def views(draw: st.DrawFn) -> View:
         generation=draw(st.integers(1, 2)),
         row_filter=draw(FILTERS),
         treatments=draw(TREATMENTS),
+        pseudonyms_for=draw(KEYS),
     )
 
 
@@ -147,8 +151,50 @@ def test_widening_is_an_order(one: View, two: View, three: View) -> None:
         assert one == two
 
 
-def test_only_what_the_kernel_carries_out_is_available() -> None:
-    assert set(Treatment) - AVAILABLE_TREATMENTS == {Treatment.HMAC}
+def test_the_id_of_a_view_with_pseudonyms_never_changes_either() -> None:
+    """docs/adr/0024: whose they are is part of the form, there and nowhere else."""
+    view = builders.view(items=PSEUDONYMOUS, pseudonyms_for=PseudonymKey("tourism", 2))
+
+    assert view.canonical_form() == (
+        '{"generation":1,"jurisdiction":"cn","resource":"divisions","row_filter":null,'
+        '"treatments":{"code":"keep","name":"hmac"},"pseudonyms_for":"tourism#2"}'
+    )
+    assert view.id == "63q7va3nbrf5"
+
+
+@pytest.mark.parametrize("other", [PseudonymKey("housing", 1), PseudonymKey("tourism", 2)], ids=str)
+def test_views_with_pseudonyms_of_other_keys_are_other_views(other: PseudonymKey) -> None:
+    """Two organisations never share pseudonyms, and a renewed key is a view that is filled anew."""
+    view = builders.view(items=PSEUDONYMOUS, pseudonyms_for=PseudonymKey("tourism", 1))
+    changed = builders.view(items=PSEUDONYMOUS, pseudonyms_for=other)
+
+    assert view.id != changed.id
+    assert not widens(view, changed)
+    assert not widens(changed, view)
+
+
+def test_organisations_share_views_without_pseudonyms() -> None:
+    one = builders.view(pseudonyms_for=PseudonymKey("tourism", 1))
+    other = builders.view(pseudonyms_for=PseudonymKey("housing", 7))
+
+    assert one == other
+    assert one.pseudonyms_for is None
+
+
+def test_a_view_may_widen_by_pseudonyms() -> None:
+    plain = builders.view(items=["code"])
+
+    assert widens(plain, builders.view(items=PSEUDONYMOUS))
+
+
+def test_a_view_without_a_key_has_no_pseudonyms() -> None:
+    """Invariant 2: nothing is left open to whoever routes it."""
+    view = builders.view()
+
+    with pytest.raises(ValueError, match="for whom"):
+        replace(view, treatments=PSEUDONYMOUS)
+    with pytest.raises(ValueError, match="for whom"):
+        replace(view, pseudonyms_for=PseudonymKey("tourism", 1))
 
 
 @pytest.mark.parametrize(
@@ -167,5 +213,6 @@ def test_texts_alone_can_be_masked_and_everything_be_null(
 ) -> None:
     assert may_treat(Treatment.PARTIAL, item_type) is of_text
     assert may_treat(Treatment.FIXED, item_type) is of_text
+    assert may_treat(Treatment.HMAC, item_type) is of_text
     assert may_treat(Treatment.NULL, item_type)
     assert may_treat(Treatment.KEEP, item_type)

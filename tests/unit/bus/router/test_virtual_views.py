@@ -5,11 +5,13 @@ from collections.abc import Iterable
 import pytest
 
 from bus.domain.policy import ViewPolicy
-from bus.errors import BrokerUnavailable, StoreUnavailable
+from bus.domain.view import Treatment
+from bus.errors import BrokerUnavailable, PseudonymKeyUnusable, StoreUnavailable
 from bus.ports.virtual_views import ViewChange
 from bus.router import fill
 from bus.router.router import SCHEMA_WAIT_SECONDS
 from bus.router.virtual_views import SILENCE_SECONDS, VirtualViews
+from tests.pseudonym_secrets import GivenSecrets
 from tests.router_harness import (
     SOURCE,
     TOWNS,
@@ -429,3 +431,33 @@ def test_a_view_that_comes_back_under_a_new_name_is_given_the_present_anew() -> 
 
     assert taker.rows[second.topic] == topic_rows(bus, second.topic)
     assert taker.rows[second.topic].keys() == {b"a"}
+
+
+def test_pseudonyms_are_the_same_with_a_topic_and_without() -> None:
+    bus = Bus()
+    view = towns_view(treated={"kind": Treatment.HMAC}, rows=_TOWNS_ONLY)
+    bus.declare(towns(1), view)
+    taker = ViewTaker()
+    views = open_views(bus, taker, view.topic)
+    bus.upsert("a")
+    taker.settle(views)
+    bus.settle(bus.router())
+
+    assert taker.rows[view.topic] == topic_rows(bus, view.topic)
+    assert b"town" not in taker.rows[view.topic][b"a"]
+
+
+def test_without_their_secret_nothing_is_given_out() -> None:
+    """docs/adr/0024: better nothing than anything else in the place of a pseudonym."""
+    bus = Bus()
+    bus.secrets = GivenSecrets({2: bytes(32)})
+    plain, view = towns_view("kind"), towns_view(treated={"kind": Treatment.HMAC})
+    bus.declare(towns(1), plain, view)
+    bus.upsert("a")
+    taker = ViewTaker()
+    views = open_views(bus, taker, plain.topic, view.topic)
+
+    with pytest.raises(PseudonymKeyUnusable):
+        taker.settle(views)
+
+    assert taker.taken == []

@@ -425,9 +425,13 @@ def organisations(**changed: Organisation) -> list[Organisation]:
         (builders.catalog(grants=[builders.grant(items=("code", "x"))]), "ITEM_UNKNOWN"),
         (
             builders.catalog(
-                grants=[builders.grant(treatments={"code": Treatment.KEEP, "name": Treatment.HMAC})]
+                grants=[
+                    builders.grant(
+                        treatments={"code": Treatment.KEEP, "population": Treatment.HMAC}
+                    )
+                ]
             ),
-            "TREATMENT_NOT_AVAILABLE",
+            "TREATMENT_NOT_FOR_TYPE",
         ),
         (builders.catalog(grants=[builders.grant(resource="unknown")]), "RESOURCE_UNKNOWN"),
         (builders.catalog(grants=[builders.grant(consumer="unknown")]), "ORGANISATION_UNKNOWN"),

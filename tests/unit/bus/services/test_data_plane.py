@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from bus.domain.avro_schema import view_schema
+from bus.domain.catalog import Catalog
 from bus.domain.entry import CatalogEntry
 from bus.domain.grant import Grant
 from bus.domain.items import Nullable, Scalar
 from bus.domain.policy import ResourcePolicy, ViewPolicy
+from bus.domain.pseudonyms import PseudonymKey
+from bus.domain.view import Treatment
 from bus.errors import Refused
 from bus.services import data_plane
 from bus.services.data_plane import refresh
@@ -73,6 +76,50 @@ def test_grants_with_equal_views_share_one_incarnation(control: ControlPlane) ->
     assert control.subscription().topic == control.subscription(OTHER).topic
     assert len(control.incarnations()) == 1
     assert readable(control) == readable(control, OTHER)
+
+
+PSEUDONYMOUS = {"code": Treatment.KEEP, "name": Treatment.HMAC}
+
+
+def pseudonymous(*, version: int = 1) -> Catalog:
+    """Return a catalog with equal grants of pseudonyms: two of housing, one of tourism."""
+    return builders.catalog(
+        organisations=[
+            builders.organisation(builders.PROVIDER),
+            replace(builders.organisation(builders.CONSUMER), pseudonym_key=version),
+            builders.organisation("tourism"),
+        ],
+        grants=[
+            builders.grant(treatments=PSEUDONYMOUS),
+            builders.grant(OTHER, treatments=PSEUDONYMOUS),
+            builders.grant("theirs", consumer="tourism", treatments=PSEUDONYMOUS),
+        ],
+    )
+
+
+def test_equal_grants_with_pseudonyms_share_a_view_within_an_organisation_only(
+    control: ControlPlane,
+) -> None:
+    """docs/adr/0024: an organisation joins what it is given, and cannot compare with another."""
+    control.apply(pseudonymous())
+
+    assert view_of(control).view.pseudonyms_for == PseudonymKey("housing", 1)
+    assert view_of(control, "theirs").view.pseudonyms_for == PseudonymKey("tourism", 1)
+    assert readable(control) == readable(control, OTHER)
+    assert readable(control) & readable(control, "theirs") == set()
+
+
+def test_a_new_key_moves_its_organisation_to_a_new_view_at_once(control: ControlPlane) -> None:
+    """The old pseudonyms are cut; nobody else's view changes."""
+    control.apply(pseudonymous())
+    live(control, control.subscription().topic)
+    old, theirs = readable(control), control.subscription("theirs").topic
+
+    control.apply(pseudonymous(version=2))
+
+    assert view_of(control).view.pseudonyms_for == PseudonymKey("housing", 2)
+    assert readable(control) & old == set()
+    assert control.subscription("theirs").topic == theirs
 
 
 def test_white_space_and_order_make_no_other_view(control: ControlPlane) -> None:

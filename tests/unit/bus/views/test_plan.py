@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from bus.adapters.cel.cel_cpp import compile_filter
 from bus.domain.avro_schema import view_schema
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
+from bus.domain.pseudonyms import pseudonym
 from bus.domain.record_key import partition_of
 from bus.domain.view import Treatment, make_view
-from bus.errors import ContractError
+from bus.errors import ContractError, PseudonymKeyUnusable
 from bus.views.filter_form import FilterForm
 from bus.views.plan import (
     MAX_VALUE_BYTES,
@@ -29,6 +30,7 @@ from bus.views.plan import (
 )
 from bus.views.row_filter import Equality, FilterType, RowFilter
 from tests.avro_cases import comparable, record_cases
+from tests.pseudonym_secrets import PSEUDONYMS, SECRETS, GivenSecrets
 
 EVENT = uuid.UUID("00000000-0000-4000-8000-000000000001")
 PEOPLE = json.dumps(
@@ -91,6 +93,7 @@ def view(
             generation=3,
             row_filter=rows,
             treatments=dict.fromkeys(kept, Treatment.KEEP) | dict(treated or {}),
+            pseudonyms_for=PSEUDONYMS,
         ),
         incarnation=1,
         topic=f"os.view.cn.people.{name}.1",
@@ -101,7 +104,13 @@ def view(
 
 def plan(source: ResourcePolicy, *views: ViewPolicy) -> Plan:
     """Compile with the engine that the router uses."""
-    return compile_plan(source, views, compile_filter=compile_filter, registered={OTHER_SCHEMA})
+    return compile_plan(
+        source,
+        views,
+        compile_filter=compile_filter,
+        registered={OTHER_SCHEMA},
+        secrets=SECRETS,
+    )
 
 
 def encode(record: Mapping[str, Any], schema: str = PEOPLE, schema_id: int = 1) -> bytes:
@@ -183,6 +192,9 @@ def test_items_are_treated_and_their_neighbours_copied() -> None:
         (Treatment.FIXED, None, "***"),
         (Treatment.FIXED, "王小明", "***"),
         (Treatment.NULL, "王小明", None),
+        (Treatment.HMAC, None, None),
+        (Treatment.HMAC, "", "a7c8023cd5ffbf8e0a5f7f0745a236a7"),
+        (Treatment.HMAC, "王小明", "4858b1528c5fca8396ff6789221fdc41"),
     ],
 )
 def test_nullable_texts_are_treated(
@@ -201,9 +213,45 @@ def test_nullable_texts_are_treated(
     assert decode(written, text, {"id", name}, nulled)[name] == shown
 
 
-def test_what_is_no_text_is_not_masked() -> None:
+def test_pseudonyms_stand_in_the_place_of_texts() -> None:
+    """Invariant 2: what is hidden is nowhere in the bytes. A filter sees what was published."""
+    rows = 'name == "13812341234"'
+    compiled = plan(resource(PEOPLE), view("id", treated={"name": Treatment.HMAC}, rows=rows))
+
+    (outcome,) = compiled.apply(0, [(42, b"p1", encode({**person(), "name": "13812341234"}))])
+
+    assert isinstance(outcome, Upsert)
+    ((_, value),) = outcome.projections
+    key = PSEUDONYMS.derive(SECRETS.secret(1))
+    assert decode(value, PEOPLE, {"id", "name"})["name"] == pseudonym(key, b"13812341234")
+    assert b"3812" not in value
+
+
+@pytest.mark.parametrize("secrets", [None, GivenSecrets({2: bytes(32)})])
+def test_without_the_secret_there_is_no_plan(secrets: GivenSecrets | None) -> None:
+    """Before any record is looked at: nothing is passed in the place of a pseudonym."""
+    pseudonymous = view("id", treated={"name": Treatment.HMAC})
+
+    with pytest.raises(PseudonymKeyUnusable):
+        compile_plan(
+            resource(PEOPLE),
+            [view("id"), pseudonymous],
+            compile_filter=compile_filter,
+            secrets=secrets,
+        )
+
+
+def test_a_plan_does_not_show_its_keys() -> None:
+    """Logs and tracebacks show plans."""
+    compiled = plan(resource(PEOPLE), view("id", treated={"name": Treatment.HMAC}))
+
+    assert repr(PSEUDONYMS.derive(SECRETS.secret(1))) not in repr(compiled)
+
+
+@pytest.mark.parametrize("treatment", [Treatment.PARTIAL, Treatment.FIXED, Treatment.HMAC])
+def test_what_is_no_text_is_not_masked(treatment: Treatment) -> None:
     """A view that was never checked does not show more than was decided."""
-    compiled = plan(resource(PEOPLE), view("id", treated={"age": Treatment.PARTIAL}))
+    compiled = plan(resource(PEOPLE), view("id", treated={"age": treatment}))
 
     with pytest.raises(ContractError, match="cannot be treated"):
         compiled.apply(0, [(42, b"p1", encode(person()))])

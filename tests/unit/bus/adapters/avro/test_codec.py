@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from bus.adapters.avro.bus_events import encode_event
+from bus.adapters.avro.bus_events import decode_event, encode_event
 from bus.adapters.avro.codec import AvroEventCodec
 from bus.domain.dead_letter import MAX_VALUE_BYTES
 from bus.domain.policy import PolicyHeartbeat, PolicyVersion
@@ -99,3 +99,38 @@ def test_a_treatment_that_this_release_does_not_know_is_refused() -> None:
 
     with pytest.raises(ContractError, match="blur"):
         CODEC.decode(data)
+
+
+PSEUDONYMOUS = builders.view(items={"code": Treatment.KEEP, "name": Treatment.HMAC})
+
+
+def test_a_view_says_whose_pseudonyms_it_shows_and_other_views_are_the_bytes_they_were() -> None:
+    """docs/adr/0024: what older releases wrote is on the topic, and is read with this schema."""
+    view = builders.view_policy(builders.incarnation(PSEUDONYMOUS))
+    name, written = decode_event(CODEC.encode(view))
+    _, plain = decode_event(CODEC.encode(builders.view_policy()))
+
+    assert name == "policy_view"
+    assert written["treatments"] == {"code": "keep", "name": "hmac:tourism#1"}
+    assert plain["treatments"] == {"code": "keep", "name": "keep"}
+    assert CODEC.encode(builders.view_policy())[:10].hex() == "c30144497a2f0c1e28de"
+    assert CODEC.decode(CODEC.encode(view)) == view
+
+
+@pytest.mark.parametrize(
+    "treatments",
+    [
+        {"name": "hmac"},
+        {"name": "hmac:"},
+        {"name": "hmac:tourism"},
+        {"name": "hmac:tourism#0"},
+        {"name": "keep:tourism#1"},
+        {"name": "hmac:tourism#1", "phone": "hmac:housing#1"},
+    ],
+    ids=str,
+)
+def test_pseudonyms_of_nobody_or_of_two_are_refused(treatments: dict[str, str]) -> None:
+    _, record = decode_event(CODEC.encode(builders.view_policy()))
+
+    with pytest.raises(ContractError):
+        CODEC.decode(encode_event("policy_view", {**record, "treatments": treatments}))

@@ -28,7 +28,8 @@ from bus.domain.items import (
 )
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
 from bus.domain.record_key import KEY_MAX_BYTES, partition_of
-from bus.domain.view import AVAILABLE_TREATMENTS, Treatment, View, may_treat
+from bus.domain.view import Treatment, View, may_treat
+from bus.errors import PseudonymKeyUnusable
 from bus.services.verification.oracle import ViewOracle
 from bus.services.verification.rows import row_digest
 from bus.views.plan import MAX_VALUE_BYTES, Delete, Outcome, Upsert, compile_plan
@@ -36,6 +37,7 @@ from bus.views.walker import MAX_DEPTH, write_varint
 from tests import builders, stream_builders
 from tests.domain_strategies import item_types
 from tests.item_cases import fitting
+from tests.pseudonym_secrets import SECRETS, GivenSecrets
 from tests.stream_builders import Row, record, source_value
 
 ENTRY = builders.entry()
@@ -54,12 +56,15 @@ class Judges:
     view: ViewPolicy
 
     def __post_init__(self) -> None:
-        self.plan = compile_plan(self.resource, [self.view], compile_filter=compile_filter)
+        self.plan = compile_plan(
+            self.resource, [self.view], compile_filter=compile_filter, secrets=SECRETS
+        )
         row_filter = self.view.view.row_filter
         self.oracle = ViewOracle(
             self.resource,
             self.view.view,
             None if row_filter is None else row_predicate(row_filter),
+            secrets=SECRETS,
         )
 
     def by_plan(self, partition: int, position: int, key: bytes, value: bytes | None) -> Outcome:
@@ -203,7 +208,7 @@ def records(of: CatalogEntry) -> st.SearchStrategy[Row]:
 
 def treatments_of(item: DataItem) -> st.SearchStrategy[Treatment]:
     """Return a strategy of what a view may do to an item."""
-    possible = [each for each in sorted(AVAILABLE_TREATMENTS) if may_treat(each, item.type)]
+    possible = [each for each in sorted(Treatment) if may_treat(each, item.type)]
     return st.just(Treatment.KEEP) if item.key else st.sampled_from(possible)
 
 
@@ -429,3 +434,37 @@ def test_a_key_of_which_only_refused_records_are_left_is_undecided() -> None:
     judge.row(0, 3, b"2", b"garbage", dead_lettered=True)
 
     assert judge.undecided == {b"2"}
+
+
+# --- Pseudonyms -----------------------------------------------------------------------------------
+
+PSEUDONYMOUS = builders.view(items={"code": Treatment.KEEP, "name": Treatment.HMAC})
+
+
+def test_the_oracle_makes_the_pseudonyms_that_subscribers_have_stored() -> None:
+    """The same literal as of the kernel: neither of them may ever change."""
+    judge = ViewOracle(builders.resource_policy(), PSEUDONYMOUS, None, secrets=SECRETS)
+
+    found = judge.row(0, 1, b"1", source_value(record("1", name="王小明")), dead_lettered=False)
+
+    assert found == (True, {"code": "1", "name": "4858b1528c5fca8396ff6789221fdc41"})
+
+
+def test_another_secret_is_other_pseudonyms_and_is_found_out() -> None:
+    """A router that has a wrong secret disagrees with the oracle on each row."""
+    wrong = GivenSecrets({1: bytes(32)})
+    value = source_value(record("1"))
+    rows = [
+        ViewOracle(builders.resource_policy(), PSEUDONYMOUS, None, secrets=secrets).row(
+            0, 1, b"1", value, dead_lettered=False
+        )[1]
+        for secrets in (SECRETS, wrong)
+    ]
+
+    assert rows[0] != rows[1]
+
+
+@pytest.mark.parametrize("secrets", [None, GivenSecrets({2: bytes(32)})])
+def test_without_the_secret_pseudonyms_are_not_judged(secrets: GivenSecrets | None) -> None:
+    with pytest.raises(PseudonymKeyUnusable):
+        ViewOracle(builders.resource_policy(), PSEUDONYMOUS, None, secrets=secrets)
