@@ -198,6 +198,7 @@ class LivePlatform:
     def declare(
         self,
         *,
+        organisations: tuple[Organisation, ...] = (),
         entries: tuple[CatalogEntry, ...] = (),
         grants: tuple[Grant, ...] = (),
         revoke: tuple[str, ...] = (),
@@ -205,6 +206,7 @@ class LivePlatform:
     ) -> Applied:
         """Add to the catalog (or replace, or revoke), and wait until the router knows."""
         with self._lock:
+            self._organisations.update({each.code: each for each in organisations})
             self._entries.update({entry.resource: entry for entry in entries})
             self._grants.update({grant.id: grant for grant in grants})
             for grant in revoke:
