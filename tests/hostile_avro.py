@@ -16,6 +16,7 @@ from bus.domain.view import Treatment, make_view
 from bus.views.plan import Plan, compile_plan
 from bus.views.row_filter import RowFilter
 from tests.avro_mutations import varint
+from tests.pseudonym_secrets import PSEUDONYMS, SECRETS
 
 KEY = b"k1"
 #: Of the schema of the source, of another topic's, and of the views.
@@ -83,7 +84,9 @@ def keep_plan(schema: str, *kept: Collection[str], key_items: tuple[str, ...] = 
         schemas=(WriterSchema(SOURCE_ID, 1, schema),),
     )
     views = [_view(each, schema_id) for each, schema_id in zip(kept, VIEW_IDS, strict=False)]
-    return compile_plan(resource, views, compile_filter=_no_filter, registered={FOREIGN_ID})
+    return compile_plan(
+        resource, views, compile_filter=_no_filter, registered={FOREIGN_ID}, secrets=SECRETS
+    )
 
 
 def _view(kept: Collection[str], schema_id: int) -> ViewPolicy:
@@ -94,6 +97,7 @@ def _view(kept: Collection[str], schema_id: int) -> ViewPolicy:
         generation=1,
         row_filter=None,
         treatments=treatments,
+        pseudonyms_for=PSEUDONYMS,
     )
     return ViewPolicy(
         view=view,

@@ -118,10 +118,20 @@ def difference(
             yield from _grant_changes(live, live.grants.get(code), grant, declared)
 
 
-def _organisation_changes(live: LiveCatalog, declared: Catalog) -> Iterator[SaveOrganisation]:
+def _organisation_changes(
+    live: LiveCatalog, declared: Catalog
+) -> Iterator[SaveOrganisation | CatalogFault]:
     for code, organisation in sorted(declared.organisations.items()):
         known = live.organisations.get(code)
-        if known != organisation:
+        if known is not None and organisation.pseudonym_key < known.pseudonym_key:
+            yield CatalogFault(
+                "organisation",
+                code,
+                ("pseudonym_key",),
+                "PSEUDONYM_KEY_OVER",
+                f"{code} has key version {known.pseudonym_key}; a former one is not taken again",
+            )
+        elif known != organisation:
             yield SaveOrganisation(organisation, new=known is None)
     for code, known in sorted(live.organisations.items()):
         if known.active and code not in declared.organisations:

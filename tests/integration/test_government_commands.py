@@ -97,6 +97,9 @@ def test_a_department_catalogues_and_another_asks(platform: LivePlatform, tmp_pa
     revoked = office.json("grant", "revoke", asked["grant"], "--reason", "over")
     assert revoked["state"] == "REVOKED"
 
+    assert admin.json("org", "rekey", "cli-asker")["organisation"]["pseudonym_key"] == 2
+    refused = asker.run("org", "rekey", "cli-asker", status=3)
+    assert "FORBIDDEN_ROLE" in refused
     refused = asker.run("grant", "revoke", asked["grant"], "--reason", "x", status=3)
     assert "FORBIDDEN_ROLE" in refused
     assert "error" in Terminal(platform, "nonsense").run("org", "list", status=5)

@@ -27,11 +27,13 @@ import pytest
 
 from bus.domain.avro_schema import VIEW_META
 from bus.domain.masking import partly
+from bus.domain.pseudonyms import pseudonym
 from bus.domain.view import Treatment
 from bus.views.plan import Outcome, Plan, Reject, SchemaPending, Upsert
 from tests.avro_generator import Generator
 from tests.avro_mutations import Original, mutate, varint
 from tests.hostile_avro import FOREIGN_ID, PREFIX, VIEW_IDS, keep_plan, text
+from tests.pseudonym_secrets import PSEUDONYMS, SECRETS
 from tests.strict_avro import Reading, Refused, StrictReader, physical, read_by_apache
 
 CASES = int(os.environ.get("HOSTILE_CASES", "20000"))
@@ -39,6 +41,7 @@ SEED = int(os.environ.get("HOSTILE_SEED", "20261122"))
 #: Of each schema, because to compile one costs as much as some hundred records.
 _RECORDS, _MUTATIONS = 4, 25
 _POSITION = 300
+_KEY = PSEUDONYMS.derive(SECRETS.secret(1))
 _VIEW_META = fastavro.parse_schema(physical(VIEW_META))
 _CHECKED_AGAIN = 64
 
@@ -90,7 +93,7 @@ class Subject:
             return Treatment.KEEP
         found = [Treatment.KEEP, Treatment.NULL]
         if kind == "string":
-            found += [Treatment.PARTIAL, Treatment.FIXED] * 2
+            found += [Treatment.PARTIAL, Treatment.HMAC, Treatment.FIXED] * 2
         return self._chance.choice(found)
 
     def treated(self, name: str, how: Treatment, written: bytes, value: Any) -> bytes:
@@ -101,6 +104,8 @@ class Subject:
                 return varint(kind.index("null") if isinstance(kind, list) else 0)
             case Treatment.PARTIAL:
                 return text(partly(value).encode())
+            case Treatment.HMAC:
+                return text(pseudonym(_KEY, value.encode()).encode())
             case Treatment.FIXED:
                 return text(b"***")
             case _:

@@ -20,6 +20,8 @@ from bus.domain.changes import (
 )
 from bus.domain.grant import GrantState
 from bus.domain.items import Nullable, Scalar
+from bus.domain.organisation import Organisation
+from bus.domain.view import Treatment
 from tests import builders
 
 EMPTY = LiveCatalog(organisations={}, entries={}, grants={})
@@ -94,6 +96,44 @@ def test_what_has_gone_already_does_not_go_again() -> None:
     found = changes(gone, builders.catalog(organisations=[], entries=[], grants=[]))
 
     assert found == []
+
+
+def with_key(version: int) -> list[Organisation]:
+    """Return both organisations, the consumer with a key version for its pseudonyms."""
+    consumer = replace(builders.organisation(builders.CONSUMER), pseudonym_key=version)
+    return [builders.organisation(), consumer]
+
+
+def test_a_new_key_changes_the_views_with_pseudonyms_and_no_others() -> None:
+    """docs/adr/0024: the files need not name each grant again."""
+    treatments = {"code": Treatment.KEEP, "name": Treatment.HMAC}
+    grants = [builders.grant(), builders.grant("pseudonymous", treatments=treatments)]
+    held = [builders.live_grant(grant) for grant in grants]
+
+    found = changes(
+        builders.live_catalog(organisations=with_key(1), grants=held),
+        builders.catalog(organisations=with_key(3), grants=grants),
+    )
+
+    assert found == [
+        SaveOrganisation(with_key(3)[1], new=False),
+        AmendGrant(grants[1], 2, same_view=False, widens=False),
+    ]
+
+
+def test_a_former_key_is_not_taken_again() -> None:
+    """Its secret may have been seen: a line that is missing in a file does not bring it back."""
+    (fault,) = changes(
+        builders.live_catalog(organisations=with_key(2)),
+        builders.catalog(organisations=with_key(1)),
+    )
+
+    assert isinstance(fault, CatalogFault)
+    assert (fault.id, fault.path, fault.code) == (
+        "housing",
+        ("pseudonym_key",),
+        "PSEUDONYM_KEY_OVER",
+    )
 
 
 def test_an_organisation_is_saved_when_anything_about_it_changes() -> None:
