@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bus.adapters.pseudonym_secret_files import secret_file
 from bus.bootstrap.connections import postgres_settings
+from bus.bootstrap.pseudonyms import FOLDER_NAME
 from bus.cli.main import EXIT_CONFIG
 from bus.domain.access import OPERATOR, SERVICE_RULES
+from bus.domain.pseudonyms import SECRET_BYTES
 from bus.settings import CREDENTIALS_FOLDER
 from tests.live_platform import LivePlatform
 
@@ -56,12 +59,17 @@ def test_preparing_again_changes_nothing_for_those_who_run(
     platform: LivePlatform, admin: Path
 ) -> None:
     before = credentials(platform)
+    secret = secret_file(platform.folder.root / CREDENTIALS_FOLDER / FOLDER_NAME, 1)
+    secrets = []
 
     for _ in range(2):
         result = initialise(platform, admin, owner_dsn=platform.superuser_dsn)
         assert result.returncode == 0, result.stderr
+        secrets.append(secret.read_bytes())
 
     assert credentials(platform) == before
+    assert len(secrets[0]) == SECRET_BYTES
+    assert secrets[0] == secrets[1]
     # Old and new connections work on: a change of the catalog passes Kafka, Postgres and control.
     entry = platform.new_resource()
     operator = platform.account(OPERATOR)

@@ -64,7 +64,7 @@ def test_no_secret_is_anywhere_but_in_its_file(platform: LivePlatform) -> None:
     path = secret_file(secrets_of(platform), 1)
     secret = path.read_bytes()
     root = platform.folder.root
-    others = [*root.glob("*.json"), *root.glob("logs/*"), *root.glob("credentials/*")]
+    others = [*root.glob("*.json"), *root.glob("logs/*"), *root.glob("credentials/*.json")]
 
     assert path.stat().st_mode & 0o077 == 0
     assert len(others) > 5
