@@ -27,6 +27,7 @@ from bus.domain.items import (
     inner_type,
 )
 from bus.domain.policy import ResourcePolicy, ViewPolicy, WriterSchema
+from bus.domain.pseudonyms import PseudonymKey
 from bus.domain.record_key import KEY_MAX_BYTES, partition_of
 from bus.domain.view import Treatment, View, may_treat
 from bus.errors import PseudonymKeyUnusable
@@ -448,6 +449,22 @@ def test_the_oracle_makes_the_pseudonyms_that_subscribers_have_stored() -> None:
     found = judge.row(0, 1, b"1", source_value(record("1", name="王小明")), dead_lettered=False)
 
     assert found == (True, {"code": "1", "name": "4858b1528c5fca8396ff6789221fdc41"})
+
+
+@given(st.none() | fitting(Scalar.STRING), st.sampled_from([1, 2]))
+def test_oracle_and_plan_make_the_same_pseudonym_of_every_text(
+    text: str | None, version: int
+) -> None:
+    of = builders.entry(
+        items=[builders.key_item(), builders.item("name", Nullable(Scalar.STRING))], partitions=1
+    )
+    view = builders.view(
+        items={"code": Treatment.KEEP, "name": Treatment.HMAC},
+        pseudonyms_for=PseudonymKey("housing", version),
+    )
+    value = source_value({"code": "1", "name": text}, schema=builders.schema_of(of))
+
+    judges(of, view).agree(0, 7, b"1", value)
 
 
 def test_another_secret_is_other_pseudonyms_and_is_found_out() -> None:
