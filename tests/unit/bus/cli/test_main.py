@@ -58,6 +58,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         *("profile list", "profile show"),
         *("calendar show", "calendar amend"),
         *("login", "logout", "org jurisdiction", "org register", "org list", "org show"),
+        "org rekey",
         *("entry draft", "entry list", "entry show", "entry submit", "entry bind", "entry act"),
         *("request submit", "request list", "request show", "request approve", "request refuse"),
         *("request activate", "request act"),
