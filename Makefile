@@ -15,7 +15,8 @@ DATASET ?= streets
 DATA ?=
 PYTEST ?=
 # Compiled with the installation: what changes there is installed anew.
-KERNEL := $(wildcard bus/*/*.pxd) $(patsubst %.pxd,%.py,$(wildcard bus/*/*.pxd))
+KERNEL := $(wildcard bus/*/*.pxd) $(patsubst %.pxd,%.py,$(wildcard bus/*/*.pxd)) \
+	$(wildcard bus/*/*/*.pyx)
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
@@ -80,7 +81,7 @@ lock: $(READY) ## Write the lock files anew (UPGRADE=--upgrade takes newer versi
 
 clean: ## Remove what was built, and the state of a stopped platform
 	@if [ -x $(BIN)/onesource ]; then $(BIN)/onesource down || true; fi
-	rm -f bus/*/*.so
+	rm -f bus/*/*.so bus/*/*/*.so
 	rm -rf $(VENV) .onesource .onesource-demo .onesource-soak .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,6 +45,7 @@ class RawCopy:
                 check_crcs=True,
                 fetch_queue_backoff_ms=20,
                 fetch_wait_max_ms=250,
+                queued_min_messages=300_000,
                 queued_max_messages_kbytes=65_536,
             ),
             logger=LOGGER,

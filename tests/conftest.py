@@ -28,8 +28,8 @@ def pytest_configure() -> None:
     """Refuse to test a compiled module that is not what its sources say."""
     for built in (_TESTS.parent / "bus").glob("**/*.so"):
         name = built.name.partition(".")[0]
-        sources = [built.with_name(f"{name}.{suffix}") for suffix in ("py", "pxd")]
-        if any(source.stat().st_mtime > built.stat().st_mtime for source in sources):
+        sources = [built.with_name(f"{name}.{suffix}") for suffix in ("py", "pxd", "pyx")]
+        if any(each.exists() and each.stat().st_mtime > built.stat().st_mtime for each in sources):
             pytest.exit(f"{built.name} is older than its source: make setup", returncode=4)
 
 

@@ -76,6 +76,7 @@ def _application(job: dict[str, Any], clock: Clock) -> Application:
             "check.crcs": True,
             "fetch.queue.backoff.ms": 20,
             "fetch.wait.max.ms": 250,
+            "queued.min.messages": 300_000,
             "queued.max.messages.kbytes": 65_536,
         },
         producer_extra_config={

@@ -8,6 +8,9 @@ from bus.ports import GroupConsumer, LostPosition, Partition, Record, Unreadable
 from bus.router.partition_task import PartitionTask
 from bus.router.runs import by_partition
 
+#: What comes faster than this at a time, which is some milliseconds, is a backlog.
+_BACKLOG_RECORDS = 1_000
+
 
 class PartitionsRevoked(TransactionAborted):
     """Another router is given partitions whose records are in the transaction."""
@@ -69,6 +72,5 @@ def bring(consumer: GroupConsumer, most: int, seconds: float) -> Brought:
     records, faults = consumer.consume(most, seconds)
     unreadable = {each.partition: each for each in faults if isinstance(each, UnreadableBatch)}
     lost = [each for each in faults if isinstance(each, LostPosition)]
-    return Brought(
-        by_partition(records), unreadable, lost, more=len(records) == most and not faults
-    )
+    more = len(records) >= min(most, _BACKLOG_RECORDS) and not faults
+    return Brought(by_partition(records), unreadable, lost, more)

@@ -1,10 +1,12 @@
 """Logs, transactions and consumer groups: one suite, held by Kafka and by memory."""
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 
 import pytest
 
+from bus.adapters.kafka import native_calls
 from bus.adapters.kafka.group_consumer import KafkaGroupConsumer
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.kafka.topic_admin import KafkaTopicAdmin
@@ -71,11 +73,19 @@ class KafkaLogs:
 Logs = MemoryLogs | KafkaLogs
 
 
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.platform)])
-def logs(request: pytest.FixtureRequest) -> Logs:
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("kafka", marks=pytest.mark.platform),
+        pytest.param("kafka, not compiled", marks=pytest.mark.platform),
+    ]
+)
+def logs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Logs:
     """Return the adapter under test."""
     if request.param == "memory":
         return MemoryLogs()
+    if request.param == "kafka, not compiled":
+        monkeypatch.setattr(native_calls, "COMPILED", False)
     return KafkaLogs(request.getfixturevalue("platform"))
 
 
@@ -291,6 +301,41 @@ def test_an_aborted_transaction_commits_no_positions(logs: Logs, name: str) -> N
     writer.abort()
 
     assert consumer.committed([where]) == {}
+    consumer.close()
+
+
+def test_a_group_member_gets_records_as_they_were_written(logs: Logs, name: str) -> None:
+    topic = logs.topic()
+    headers = [("os-event-id", b"1"), ("empty", b"")]
+    # Not long ago: the broker deletes what is older than the topic keeps.
+    written = int(time.time() * 1000) - 60_000
+    writer = logs.writer(name)
+    writer.begin()
+    writer.write(topic, 0, b"\xe9\x95\x87", b"value", timestamp=written + 1)
+    writer.write_all(
+        [
+            (topic, 0, b"all", b"\x00\xff", None, written + 2),
+            (topic, 0, b"gone", None, headers, written + 3),
+            (topic, 0, None, b"", None, written + 4),
+        ]
+    )
+    writer.commit({}, None)
+    consumer = logs.consumer(name, "0")
+    listener = Listener(consumer)
+    consumer.follow([topic], listener)
+
+    found = consume_until(listener, lambda found: len(found) == 4)
+
+    assert [(record.key(), record.value()) for record in found] == [
+        ("镇".encode(), b"value"),
+        (b"all", b"\x00\xff"),
+        (b"gone", None),
+        (None, b""),
+    ]
+    assert [list(record.headers() or ()) for record in found] == [[], [], headers, []]
+    assert [record.timestamp()[1] - written for record in found] == [1, 2, 3, 4]
+    assert [record.offset() for record in found] == [0, 1, 2, 3]
+    assert {(record.topic(), record.partition()) for record in found} == {(topic, 0)}
     consumer.close()
 
 

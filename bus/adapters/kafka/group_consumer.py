@@ -1,6 +1,8 @@
 """The router's side of a consumer group."""
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from confluent_kafka import (
@@ -8,12 +10,12 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
-    Message,
     TopicPartition,
 )
 
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.adapters.kafka.log_reader import UNREADABLE, first_readable, is_fatal
+from bus.adapters.kafka.native_calls import record_queues
 from bus.adapters.kafka.static_member import leave_unless_it_follows
 from bus.errors import BrokerUnavailable, ConfigError
 from bus.ports import (
@@ -26,6 +28,9 @@ from bus.ports import (
     UnreadableBatch,
 )
 
+if TYPE_CHECKING:
+    from bus.adapters.kafka.native_client import RecordQueues
+
 log = structlog.get_logger(__name__)
 
 #: How long to wait for committed positions to be stable before the caller is asked to try again.
@@ -37,6 +42,16 @@ MAX_TOPICS = 10_000
 _ENDS_AT_ONCE = 500
 #: After the first record of a batch, others that are on their way are waited for this long.
 _LINGER_SECONDS = 0.005
+#: One call returns no more records than this.
+_MOST_AT_ONCE = 10_000
+#: Errors of the client that are taken at once: they are few.
+_MOST_ERRORS = 100
+
+
+class _Message(Record, Protocol):
+    """A record, or what is wrong where one should be."""
+
+    def error(self) -> KafkaError | None: ...
 
 
 class KafkaGroupConsumer:
@@ -73,10 +88,15 @@ class KafkaGroupConsumer:
                 check_crcs=True,
                 fetch_queue_backoff_ms=20,
                 fetch_wait_max_ms=250,
+                # A partition of which more is queued is left out of a fetch, and that waits so long
+                # if the others have nothing: what is queued has to last for it.
+                queued_min_messages=300_000,
                 queued_max_messages_kbytes=65_536,
             ),
             logger=LOGGER,
         )
+        #: Where records come, apart from what else the client has to say; None: together with it.
+        self._queues = record_queues(self._consumer, _MOST_AT_ONCE)
 
     @property
     def client(self) -> Consumer:
@@ -101,7 +121,11 @@ class KafkaGroupConsumer:
         def revoked(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             ours = [Partition(each.topic, each.partition) for each in partitions]
             listener.revoked(ours)
-            consumer.incremental_unassign(_places(self._started.intersection(ours)))
+            started = self._started.intersection(ours)
+            consumer.incremental_unassign(_places(started))
+            if self._queues is not None:
+                for each in started:
+                    self._queues.release(*each)
             for held in (self._mine, self._started, self._paused):
                 held.difference_update(ours)
 
@@ -121,21 +145,51 @@ class KafkaGroupConsumer:
             raise BrokerUnavailable(f"could not follow the topics: {error}") from error
 
     def consume(self, most: int, seconds: float) -> tuple[Sequence[Record], Sequence[ReadFault]]:
+        errors: list[_Message] = []
         try:
-            messages: list[Message] = self._consumer.consume(1, seconds)
-            if messages and most > 1:
-                messages += self._consumer.consume(most - 1, _LINGER_SECONDS)
+            if self._queues is None:
+                records = self._consume(most, seconds, errors)
+            else:
+                records = self._consume_natively(self._queues, most, seconds, errors)
         except KafkaException as error:
             raise BrokerUnavailable(f"could not consume: {error}") from error
-        records: list[Record] = []
         faults: dict[Partition, ReadFault] = {}
-        for message in messages:
-            said = message.error()
-            if said is None:
-                records.append(message)
-            elif fault := self._fault(message, said):
+        for each in errors:
+            said = each.error()
+            if said is not None and (fault := self._fault(each, said)):
                 faults.setdefault(fault.partition, fault)
         return records, list(faults.values())
+
+    def _consume(self, most: int, seconds: float, errors: list[_Message]) -> list[Record]:
+        messages = self._consumer.consume(1, seconds)
+        if messages and most > 1:
+            messages += self._consumer.consume(most - 1, _LINGER_SECONDS)
+        errors += [each for each in messages if each.error() is not None]
+        return [each for each in messages if each.error() is None]
+
+    def _consume_natively(
+        self, queues: "RecordQueues", most: int, seconds: float, errors: list[_Message]
+    ) -> list[Record]:
+        records = self._look(queues, most, errors)
+        if not records and not errors:
+            queues.wait(seconds)
+            records = self._look(queues, most, errors)
+        until = time.monotonic() + _LINGER_SECONDS
+        while records and len(records) < most and (left := until - time.monotonic()) > 0:
+            queues.wait(left)
+            records += self._look(queues, most - len(records), errors)
+        return records
+
+    def _look(self, queues: "RecordQueues", most: int, errors: list[_Message]) -> list[Record]:
+        queues.forget_wakes()
+        # Rebalances happen in here, before records are taken: none is of a partition that is gone.
+        said = self._consumer.consume(_MOST_ERRORS, 0)
+        errors += [each for each in said if each.error() is not None]
+        # No record should come this way, since `start` takes partitions before the client gets
+        # them; if one did, it would not be lost.
+        strays: list[Record] = [each for each in said if each.error() is None]
+        found = queues.consume(most, errors)
+        return strays + found if strays else found
 
     def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, Committed]:
         if not partitions:
@@ -180,6 +234,9 @@ class KafkaGroupConsumer:
         # answer that arrives later moves the partition there, past unread records.
         if again := mine & self._started:
             self._consumer.incremental_unassign(_places(again))
+        if self._queues is not None:
+            for each in mine:
+                self._queues.take(*each)
         self._consumer.incremental_assign([TopicPartition(*each, positions[each]) for each in mine])
         if rested := mine & self._paused:
             self._consumer.resume(_places(rested))
@@ -193,9 +250,13 @@ class KafkaGroupConsumer:
             self._paused |= resting
 
     def close(self) -> None:
+        if self._queues is not None:
+            # The client waits for whoever holds on to something of it.
+            self._queues.close()
+            self._queues = None
         self._consumer.close()
 
-    def _fault(self, message: Message, error: KafkaError) -> ReadFault | None:
+    def _fault(self, message: _Message, error: KafkaError) -> ReadFault | None:
         partition = Partition(message.topic() or "", message.partition() or 0)
         if is_fatal(error):
             raise BrokerUnavailable(f"the consumer cannot go on: {error.str()}")

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from bus.adapters.kafka.bounded_call import in_time
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.adapters.kafka.group_consumer import KafkaGroupConsumer
+from bus.adapters.kafka.native_calls import produce_all
 from bus.errors import BrokerUnavailable, TransactionAborted, TransactionUnknown, WriterFenced
 from bus.ports import Committed, GroupConsumer, Partition
 from bus.ports.record_writer import Headers, Written
@@ -66,6 +67,8 @@ class KafkaTransactionalWriter:
         )
         self._producer = self._connect()
         self._begun = False
+        #: Tells how many it took; each producer is as the first.
+        self._produce_all = produce_all(self._producer) or _produce_all
 
     def begin(self) -> None:
         try:
@@ -109,18 +112,16 @@ class KafkaTransactionalWriter:
                 return
 
     def write_all(self, records: Sequence[Written]) -> None:
-        # The router's inner loop. By place, the client finds its arguments in half the time; it has
-        # two names for one who is called back, and so two places.
-        produce: Callable[..., None] = self._producer.produce
+        # The router's inner loop.
         written = 0
-        try:
-            for topic, partition, key, value, headers, timestamp in records:
-                produce(topic, value, key, partition, None, None, timestamp, headers)
-                written += 1
-        except (BufferError, KafkaException):
-            # The same again for the one that failed: it knows how to wait, and how to fail.
-            for topic, partition, key, value, headers, timestamp in records[written:]:
-                self.write(topic, partition, key, value, headers=headers, timestamp=timestamp)
+        while True:
+            written += self._produce_all(self._producer, records[written:] if written else records)
+            if written == len(records):
+                return
+            # The same again for the one that was not taken: it knows how to wait, and how to fail.
+            topic, partition, key, value, headers, timestamp = records[written]
+            self.write(topic, partition, key, value, headers=headers, timestamp=timestamp)
+            written += 1
 
     def commit(
         self, positions: Mapping[Partition, Committed], consumer: GroupConsumer | None
@@ -216,3 +217,18 @@ def _end_if_fenced(exception: KafkaException) -> None:
     error: KafkaError = exception.args[0]
     if error.code() in _FENCED:
         raise WriterFenced(f"another process took over: {error.str()}") from exception
+
+
+def _produce_all(producer: Producer, records: Sequence[Written]) -> int:
+    """Hand `records` to `producer`; return how many it took."""
+    # By place, the client finds its arguments in half the time; it has two names for one who is
+    # called back, and so two places.
+    produce: Callable[..., None] = producer.produce
+    taken = 0
+    try:
+        for topic, partition, key, value, headers, timestamp in records:
+            produce(topic, value, key, partition, None, None, timestamp, headers)
+            taken += 1
+    except (BufferError, KafkaException):
+        pass
+    return taken

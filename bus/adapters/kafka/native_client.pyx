@@ -1,0 +1,466 @@
+# cython: language_level=3, freethreading_compatible=False
+"""
+The two calls that every record costs, made of librdkafka itself.
+
+confluent-kafka makes an object of every record that is read, with six more inside it, and takes
+every record that is written apart again: that was half of what a record cost the router
+(docs/adr/0026-native-records.md). Everything else, from connecting to committing, is left to it; what is called
+here are public functions of the librdkafka that it has loaded, on the client that it has made.
+
+Where a client lies in its object is known of the releases of confluent-kafka in `_KNOWN`. With any other,
+and where nothing was compiled, the router uses confluent-kafka's own calls.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free, malloc, realloc
+from posix.unistd cimport close, read
+
+import os
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, cimpl
+
+#: Releases whose objects were looked at: the client is the first that stands in them.
+_KNOWN = {"2.16.0": 176}
+
+cdef extern from "dlfcn.h" nogil:
+    void *dlopen(const char *, int)
+    void *dlsym(void *, const char *)
+    int RTLD_NOW
+    int RTLD_NOLOAD
+
+cdef extern from "poll.h" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *, unsigned long, int)
+    short POLLIN
+
+# From rdkafka.h, whose interface is stable: names there are given here.
+cdef struct Message:  # rd_kafka_message_t
+    int err
+    void *topic
+    int32_t partition
+    void *value
+    size_t value_size
+    void *key
+    size_t key_size
+    int64_t offset
+    void *of_the_client
+
+cdef struct Handle:
+    # What stands in every object, and what confluent-kafka keeps first in its clients.
+    Py_ssize_t references
+    void *type
+    void *client
+
+cdef enum:
+    PRODUCER = 0
+    CONSUMER = 1
+
+cdef enum:
+    END = 0
+    TOPIC = 1
+    PARTITION = 3
+    VALUE = 4
+    KEY = 5
+    FLAGS = 7
+    TIMESTAMP = 8
+
+cdef enum:
+    COPY = 2
+
+ctypedef ssize_t (*_ConsumeBatch)(void *, int, Message **, size_t) noexcept nogil
+ctypedef void (*_Destroy)(void *) noexcept nogil
+ctypedef int64_t (*_Timestamp)(const Message *, int *) noexcept
+ctypedef const char *(*_ErrorText)(const Message *) noexcept
+ctypedef int (*_Headers)(const Message *, void **) noexcept
+ctypedef int (*_Header)(void *, size_t, const char **, const void **, size_t *) noexcept
+ctypedef size_t (*_QueueLength)(void *) noexcept
+ctypedef void (*_WakeUp)(void *, int, const void *, size_t) noexcept
+ctypedef void *(*_QueueOfConsumer)(void *) noexcept
+ctypedef void *(*_QueueOfPartition)(void *, const char *, int32_t) noexcept
+ctypedef void (*_Forward)(void *, void *) noexcept
+ctypedef int (*_Produce)(void *, ...) noexcept
+ctypedef int (*_Type)(void *) noexcept
+
+cdef _ConsumeBatch consume_batch
+cdef _Destroy message_destroy, queue_destroy
+cdef _Timestamp message_timestamp
+cdef _ErrorText error_text
+cdef _Headers message_headers
+cdef _Header header_at
+cdef _QueueLength queue_length
+cdef _WakeUp wake_up
+cdef _QueueOfConsumer queue_of_consumer
+cdef _QueueOfPartition queue_of_partition
+cdef _Forward queue_forward
+cdef _Produce produce_one
+cdef _Type client_type
+
+
+cdef bint _find() except -1:
+    """Find the functions in what confluent-kafka has loaded; False if they are not there."""
+    global consume_batch, message_destroy, message_timestamp, message_headers, header_at, error_text
+    global queue_of_consumer, queue_of_partition, queue_forward, queue_length, queue_destroy
+    global wake_up, produce_one, client_type
+    cdef bytes path = cimpl.__file__.encode()
+    cdef void *library = dlopen(PyBytes_AS_STRING(path), RTLD_NOW | RTLD_NOLOAD)
+    if library == NULL:
+        return False
+    consume_batch = <_ConsumeBatch>dlsym(library, b"rd_kafka_consume_batch_queue")
+    message_destroy = <_Destroy>dlsym(library, b"rd_kafka_message_destroy")
+    queue_destroy = <_Destroy>dlsym(library, b"rd_kafka_queue_destroy")
+    message_timestamp = <_Timestamp>dlsym(library, b"rd_kafka_message_timestamp")
+    error_text = <_ErrorText>dlsym(library, b"rd_kafka_message_errstr")
+    message_headers = <_Headers>dlsym(library, b"rd_kafka_message_headers")
+    header_at = <_Header>dlsym(library, b"rd_kafka_header_get_all")
+    queue_length = <_QueueLength>dlsym(library, b"rd_kafka_queue_length")
+    wake_up = <_WakeUp>dlsym(library, b"rd_kafka_queue_io_event_enable")
+    queue_of_consumer = <_QueueOfConsumer>dlsym(library, b"rd_kafka_queue_get_consumer")
+    queue_of_partition = <_QueueOfPartition>dlsym(library, b"rd_kafka_queue_get_partition")
+    queue_forward = <_Forward>dlsym(library, b"rd_kafka_queue_forward")
+    produce_one = <_Produce>dlsym(library, b"rd_kafka_producev")
+    client_type = <_Type>dlsym(library, b"rd_kafka_type")
+    return not (
+        consume_batch == NULL or message_destroy == NULL or message_timestamp == NULL
+        or message_headers == NULL or header_at == NULL or error_text == NULL
+        or queue_of_consumer == NULL or queue_of_partition == NULL or queue_forward == NULL
+        or queue_length == NULL or queue_destroy == NULL or wake_up == NULL
+        or produce_one == NULL or client_type == NULL
+    )
+
+
+cdef bint _available = _find()
+
+
+cdef void *_client(object made, object kind, int expected) except? NULL:
+    """Return the client in an object of confluent-kafka; NULL if it is none that is known."""
+    if not _available or type(made) is not kind:
+        return NULL
+    if _KNOWN.get(confluent_kafka.version()) != kind.__basicsize__:
+        return NULL
+    cdef void *client = (<Handle *><void *>made).client
+    if client == NULL or client_type(client) != expected:
+        return NULL
+    return client
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(4096)
+cdef class NativeRecord:
+    """See `bus.ports.Record`. What it has is its own, whatever becomes of the client."""
+
+    cdef str _topic
+    cdef int32_t _partition
+    cdef int64_t _offset
+    cdef bytes _key
+    cdef bytes _value
+    cdef int _time_kind
+    cdef int64_t _time
+    cdef tuple _headers
+    cdef object _error
+
+    def topic(self):
+        return self._topic
+
+    def partition(self):
+        return self._partition
+
+    def offset(self):
+        return self._offset
+
+    def key(self):
+        return self._key
+
+    def value(self):
+        return self._value
+
+    def timestamp(self):
+        return (self._time_kind, self._time)
+
+    def headers(self):
+        return None if self._headers is None else list(self._headers)
+
+    def error(self):
+        return self._error
+
+
+@cython.final
+cdef class RecordQueues:
+    """
+    The queues of partitions of a consumer, apart from what else it has to say.
+
+    Rebalances and the client's own errors stay in the consumer's queue, which is to be served
+    besides. Use them in one thread, and close them before the consumer.
+    """
+
+    cdef object _consumer
+    cdef void *_client
+    #: (topic, partition) -> its place in what follows.
+    cdef dict _places
+    cdef list _partitions
+    cdef void **_queues
+    #: The consumer's own queue.
+    cdef void *_events
+    cdef Py_ssize_t _count, _space
+    #: Whose turn it is to be read first.
+    cdef Py_ssize_t _turn
+    cdef Message **_room
+    cdef size_t _size
+    #: A pipe, into which the client writes when a queue gets something.
+    cdef int _wakes, _wake
+
+    def __cinit__(self):
+        self._queues = NULL
+        self._events = NULL
+        self._client = NULL
+        self._count = self._space = self._turn = 0
+        self._room = NULL
+        self._wakes = self._wake = -1
+
+    def __dealloc__(self):
+        self._release()
+
+    def take(self, str topic, int32_t partition):
+        """Hold the records of a partition here, from before it is given to the client."""
+        if (topic, partition) in self._places:
+            return
+        if self._client == NULL:
+            raise RuntimeError("closed")
+        cdef bytes name = topic.encode()
+        cdef void *queue = queue_of_partition(self._client, PyBytes_AS_STRING(name), partition)
+        if queue == NULL:
+            raise MemoryError
+        self._make_space()
+        # From now on the client does not add what comes to its own queue, however often the
+        # partition is given back and taken again.
+        queue_forward(queue, NULL)
+        wake_up(queue, self._wake, <const char *>b"!", 1)
+        self._queues[self._count] = queue
+        self._places[topic, partition] = self._count
+        self._partitions.append((topic, partition))
+        self._count += 1
+
+    def release(self, str topic, int32_t partition):
+        """Let go of a partition that was given back."""
+        place = self._places.pop((topic, partition), None)
+        if place is None:
+            return
+        cdef Py_ssize_t at = place
+        wake_up(self._queues[at], -1, NULL, 0)
+        queue_destroy(self._queues[at])
+        # The last one takes its place.
+        self._count -= 1
+        last = self._partitions.pop()
+        if at != self._count:
+            self._queues[at] = self._queues[self._count]
+            self._partitions[at] = last
+            self._places[last] = at
+
+    def consume(self, Py_ssize_t most, list errors):
+        """
+        Return up to `most` records that are there, in runs of one partition each.
+
+        What is wrong with a partition, and has an `error()`, is added to `errors`.
+        """
+        cdef list records = []
+        cdef Py_ssize_t looked, at, count, left = min(most, <Py_ssize_t>self._size)
+        for looked in range(self._count):
+            at = (self._turn + looked) % self._count
+            if queue_length(self._queues[at]) == 0:
+                continue
+            with nogil:
+                count = consume_batch(self._queues[at], 0, self._room, left)
+            if count > 0:
+                _sort_out(self._room, count, self._partitions[at][0], records, errors)
+                left -= count
+                if left == 0:
+                    # The others first, when it is read next.
+                    self._turn = at + 1
+                    break
+        return records
+
+    def wait(self, double seconds):
+        """Wait until there may be something to read, for at most `seconds`."""
+        # Rounded up: less than one would be none, and the caller would turn in circles.
+        cdef int milliseconds = <int>(seconds * 1000) + 1
+        cdef pollfd waited
+        waited.fd = self._wakes
+        waited.events = POLLIN
+        waited.revents = 0
+        with nogil:
+            poll(&waited, 1, milliseconds)
+
+    def forget_wakes(self):
+        """What was said before `consume` is called is no news after it."""
+        cdef char said[512]
+        while read(self._wakes, said, sizeof(said)) == sizeof(said):
+            pass
+
+    def close(self):
+        """Let go of all. The consumer may be closed then."""
+        self._release()
+
+    cdef void _release(self) noexcept:
+        cdef Py_ssize_t at
+        for at in range(self._count):
+            wake_up(self._queues[at], -1, NULL, 0)
+            queue_destroy(self._queues[at])
+        self._count = 0
+        if self._events != NULL:
+            wake_up(self._events, -1, NULL, 0)
+            queue_destroy(self._events)
+            self._events = NULL
+        self._client = NULL
+        free(self._queues)
+        free(self._room)
+        self._queues = NULL
+        self._room = NULL
+        if self._wakes >= 0:
+            close(self._wakes)
+            close(self._wake)
+            self._wakes = self._wake = -1
+
+    cdef int _make_space(self) except -1:
+        cdef void *more
+        if self._count == self._space:
+            more = realloc(self._queues, (2 * self._space + 16) * sizeof(void *))
+            if more == NULL:
+                raise MemoryError
+            self._queues = <void **>more
+            self._space = 2 * self._space + 16
+        return 0
+
+
+cdef int _sort_out(
+    Message **room, Py_ssize_t count, str topic, list records, list errors
+) except -1:
+    """Add what stands in `room`, all of one topic, where it belongs, and free it."""
+    cdef Py_ssize_t at
+    try:
+        for at in range(count):
+            (errors if room[at].err else records).append(_record(room[at], topic))
+    finally:
+        for at in range(count):
+            message_destroy(room[at])
+    return 0
+
+
+cdef NativeRecord _record(Message *message, str topic):
+    cdef NativeRecord record = NativeRecord.__new__(NativeRecord)
+    cdef void *headers = NULL
+    record._topic = topic
+    record._partition = message.partition
+    record._offset = message.offset
+    if message.err:
+        record._error = KafkaError(message.err, error_text(message).decode("utf-8", "replace"))
+        return record
+    if message.key != NULL:
+        record._key = PyBytes_FromStringAndSize(<const char *>message.key, message.key_size)
+    if message.value != NULL:
+        record._value = PyBytes_FromStringAndSize(<const char *>message.value, message.value_size)
+    record._time = message_timestamp(message, &record._time_kind)
+    if message_headers(message, &headers) == 0:
+        record._headers = _read_headers(headers)
+    return record
+
+
+cdef tuple _read_headers(void *headers):
+    cdef list found = []
+    cdef size_t at = 0
+    cdef const char *name
+    cdef const void *value
+    cdef size_t size
+    while header_at(headers, at, &name, &value, &size) == 0:
+        said = None
+        if value != NULL:
+            said = PyBytes_FromStringAndSize(<const char *>value, size)
+        found.append((name.decode("utf-8", "replace"), said))
+        at += 1
+    return tuple(found)
+
+
+def queues_of(object consumer, size_t most):
+    """
+    Return queues for partitions of `consumer` that hand out up to `most` records at a time.
+
+    None if this is no consumer that is known: then its own calls have to do.
+    """
+    cdef void *client = _client(consumer, confluent_kafka.Consumer, CONSUMER)
+    if client == NULL:
+        return None
+    cdef RecordQueues queues = RecordQueues.__new__(RecordQueues)
+    queues._room = <Message **>malloc(most * sizeof(Message *))
+    if queues._room == NULL:
+        raise MemoryError
+    queues._size = most
+    queues._consumer = consumer
+    queues._client = client
+    queues._places = {}
+    queues._partitions = []
+    queues._wakes, queues._wake = os.pipe()
+    os.set_blocking(queues._wakes, False)
+    os.set_blocking(queues._wake, False)
+    queues._events = queue_of_consumer(client)
+    if queues._events == NULL:
+        raise MemoryError
+    wake_up(queues._events, queues._wake, <const char *>b"!", 1)
+    return queues
+
+
+def knows(object producer):
+    """Tell whether `produce_all` can hand records to `producer`."""
+    return _client(producer, confluent_kafka.Producer, PRODUCER) != NULL
+
+
+def produce_all(object producer, object records):
+    """
+    Hand `records`, each as in `bus.ports.record_writer.Written`, to a producer, in order.
+
+    Return how many it took: the next one is to be handed to the producer itself, which says why it
+    does not take it. Raise `TypeError` if this is no producer that is known.
+    """
+    cdef void *client = _client(producer, confluent_kafka.Producer, PRODUCER)
+    cdef Py_ssize_t taken = 0
+    cdef str topic, before = None
+    cdef bytes key, value, name = None
+    cdef int32_t partition
+    cdef int64_t timestamp
+    if client == NULL:
+        raise TypeError("not a known producer")
+    for topic, partition, key, value, headers, timestamp in records:
+        if topic is not before:
+            before = topic
+            name = topic.encode()
+        if headers is not None:
+            # A tombstone: few are, and they may cost what they cost.
+            try:
+                producer.produce(topic, value, key, partition, None, None, timestamp, headers)
+            except (BufferError, KafkaException):
+                return taken
+        elif produce_one(
+            client,
+            <int>TOPIC, PyBytes_AS_STRING(name),
+            <int>PARTITION, partition,
+            <int>VALUE, _start(value), _size(value),
+            <int>KEY, _start(key), _size(key),
+            <int>FLAGS, <int>COPY,
+            <int>TIMESTAMP, timestamp,
+            <int>END,
+        ):
+            return taken
+        taken += 1
+    return taken
+
+
+cdef inline const void *_start(bytes said) noexcept:
+    return NULL if said is None else <const void *>PyBytes_AS_STRING(said)
+
+
+cdef inline size_t _size(bytes said) noexcept:
+    return 0 if said is None else <size_t>PyBytes_GET_SIZE(said)
