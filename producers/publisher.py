@@ -8,7 +8,7 @@ replicas, `flush` says what was not accepted, and a failure surfaces at the next
 import datetime as dt
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bus import metrics
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.adapters.kafka.delivery import await_answers
 from bus.errors import DeliveryFailed
 from producers.publication import Publication
 from producers.record_encoder import RecordEncoder
@@ -79,6 +80,8 @@ class Publisher:
         self._accepted = 0
         self._failed = 0
         self._examples: list[Unaccepted] = []
+        #: Why the client accepts nothing any more, if it does not.
+        self._fatal = ""
 
     def upsert(
         self,
@@ -151,7 +154,12 @@ class Publisher:
 
         A record without an answer counts as not accepted; it may still be accepted later.
         """
-        left = self._producer.flush(seconds)
+        left = self._served(lambda: await_answers(self._producer, seconds))
+        if self._fatal:
+            # What the broker has not accepted by now it never will.
+            self._producer.purge()
+            left = self._served(lambda: await_answers(self._producer, seconds))
+            self._examples.insert(0, Unaccepted(b"", self._fatal))
         if left:
             self._failed += left
             self._examples.append(Unaccepted(b"", f"{left} records without an answer"))
@@ -178,12 +186,24 @@ class Publisher:
         if kind is None:
             self.close()
         else:
-            self._producer.flush(DELIVERY_SECONDS)
+            self._served(lambda: await_answers(self._producer, DELIVERY_SECONDS))
+
+    def _served(self, call: Callable[[], int]) -> int:
+        """
+        Let the client call back; return what it returns.
+
+        Where it has ended for good, a missing permission for one, it raises why: that is noted.
+        """
+        try:
+            return call()
+        except KafkaException as error:
+            self._fatal = str(error)
+            return 0
 
     def _produce(
         self, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]] | None, kind: str
     ) -> None:
-        if self._failed:
+        if self._failed or self._fatal:
             raise DeliveryFailed(describe_failure(self.flush()))
         deadline = time.monotonic() + DELIVERY_SECONDS
         while True:
@@ -197,14 +217,19 @@ class Publisher:
                 )
             except BufferError:
                 # Back-pressure: the caller waits for the broker instead of filling memory.
-                self._producer.poll(0.1)
+                self._served(lambda: self._producer.poll(0.1))
                 if time.monotonic() > deadline:
                     raise DeliveryFailed("the broker takes nothing off the full queue") from None
             except KafkaException as error:
-                raise DeliveryFailed(f"{key!r}: {error}") from error
+                raise DeliveryFailed(f"{key!r}: {self._reason(error)}") from error
             else:
                 break
-        self._producer.poll(0)
+        self._served(lambda: self._producer.poll(0))
+
+    def _reason(self, error: KafkaException) -> str:
+        """Return why a record was not taken; if the client has ended, it says why when it calls."""
+        self._served(lambda: self._producer.poll(0))
+        return self._fatal or str(error)
 
     def _delivered(self, kind: str, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -222,7 +247,8 @@ class Publisher:
 def describe_failure(report: FlushReport) -> str:
     """Return a sentence about what was not accepted."""
     first = report.examples[0]
+    which = f"; the first is {first.key.decode(errors='replace')!r}" if first.key else ""
     return (
-        f"{report.unaccepted} records were not accepted (and {report.accepted} were); the first is "
-        f"{first.key.decode(errors='replace')!r}: {first.reason}"
+        f"{report.unaccepted} records were not accepted (and {report.accepted} were)"
+        f"{which}: {first.reason}"
     )

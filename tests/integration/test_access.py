@@ -24,6 +24,7 @@ from confluent_kafka.admin import (
 from bus.adapters.kafka.access_admin import KafkaAccessAdmin
 from bus.adapters.kafka.connection import KafkaConnection
 from bus.adapters.kafka.quotas import ClientQuotas
+from bus.domain.access import OPERATOR
 from bus.domain.grant import Grant
 from bus.domain.names import (
     POLICY_TOPIC,
@@ -32,7 +33,8 @@ from bus.domain.names import (
     provider_principal,
     subscription_principal,
 )
-from bus.errors import BrokerUnavailable
+from bus.errors import BrokerUnavailable, DeliveryFailed
+from producers import Publication, Publisher
 from tests import builders
 from tests.live_platform import LivePlatform, wait_until
 
@@ -163,6 +165,30 @@ def test_an_organisation_writes_only_the_topics_it_is_the_source_of(
     assert produce_one(stranger, source, enable_idempotence=False) in DENIED
     assert produce_one(provider, view, enable_idempotence=False) in DENIED
     assert produce_one(provider, POLICY_TOPIC, enable_idempotence=False) in DENIED
+
+
+def test_a_publisher_that_may_write_nowhere_says_so(
+    platform: LivePlatform, grants: tuple[Grant, Grant]
+) -> None:
+    """R-118: what was handed over is told not to be accepted, and why, to the last record."""
+    east, _ = grants
+    publication = Publication.from_descriptor(
+        platform.provider().control.publication(east.resource)
+    )
+    # Who may not see the topic is refused by record; who sees it and may write nowhere, at once.
+    reader = platform.kafka(OPERATOR)
+
+    # The interpreter, after some eight calls, calls the client's methods without looking at what
+    # they left behind: each publisher has to tell the whole of it.
+    for _ in range(12):
+        publisher = Publisher(publication, reader)
+        for number in range(3):
+            publisher.delete_key(str(number).encode())
+        report = publisher.flush()
+        assert (report.accepted, report.unaccepted) == (0, 3)
+        assert "AUTHORIZATION_FAILED" in report.examples[0].reason
+        with pytest.raises(DeliveryFailed, match="AUTHORIZATION_FAILED"):
+            publisher.delete_key(b"3")
 
 
 _EVERYTHING = AclBinding(

@@ -3,6 +3,7 @@
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
+from bus.adapters.kafka.delivery import await_answers
 from bus.domain.names import AUDIT_CHECKPOINT_TOPIC
 from bus.errors import BrokerUnavailable
 
@@ -22,23 +23,17 @@ class KafkaCheckpointPublisher:
     def publish(self, checkpoint: bytes) -> None:
         self._producer = producer = self._producer or self._connect()
         self._answers.clear()
-        raised = ""
         try:
             producer.produce(self._topic, checkpoint, partition=0, on_delivery=self._delivered)
             # A little more than the time after which the client itself gives up.
-            producer.flush(_SECONDS + 1)
+            await_answers(producer, _SECONDS + 1)
         except (KafkaException, BufferError) as error:
-            raised = str(error)
-        except SystemError as error:
-            # The client raises a fatal error and then calls back with it pending, where most calls
-            # go wrong: what it raised is the cause.
-            raised = str(error.__cause__ or error)
-        if raised or self._answers != [""]:
+            self._answers.append(str(error))
+        if self._answers != [""]:
             # After a fatal error, a missing permission for one, a producer never works again.
             producer.purge()
             self._producer = None
-            # What was raised says why; the answer may say no more than that the queue was emptied.
-            reason = raised or next(filter(None, self._answers), "no answer in time")
+            reason = next(filter(None, self._answers), "no answer in time")
             raise BrokerUnavailable(f"a checkpoint could not be published: {reason}")
 
     def _connect(self) -> Producer:
