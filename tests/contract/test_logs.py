@@ -38,8 +38,8 @@ class MemoryLogs:
         self.broker = MemoryBroker()
         self.readers: LogReaders = MemoryLogReaders(self.broker)
 
-    def topic(self, partitions: int = 1) -> str:
-        name = f"os.test.{uuid.uuid4().hex[:10]}"
+    def topic(self, partitions: int = 1, *, name: str = "") -> str:
+        name = name or f"os.test.{uuid.uuid4().hex[:10]}"
         self.broker.create(name, partitions)
         return name
 
@@ -58,8 +58,8 @@ class KafkaLogs:
         self._topics = KafkaTopicAdmin(self._admin)
         self.readers: LogReaders = KafkaLogReaders(self._admin, group="test.reader")
 
-    def topic(self, partitions: int = 1) -> str:
-        name = f"test.{uuid.uuid4().hex[:10]}"
+    def topic(self, partitions: int = 1, *, name: str = "") -> str:
+        name = name or f"test.{uuid.uuid4().hex[:10]}"
         self._topics.ensure([TopicSpec(name=name, partitions=partitions, config={})])
         return name
 
@@ -427,4 +427,18 @@ def test_topics_can_be_followed_and_left_while_consuming(logs: Logs, name: str) 
     consumer.follow([two], listener)
     wait_until(lambda: listener.poll() or listener.owned == {Partition(two, 0)}, "two is ours")
 
+    consumer.close()
+
+
+def test_a_topic_can_be_followed_before_it_is_there(logs: Logs, name: str) -> None:
+    """The client alone would look for it again after five minutes."""
+    one, later = logs.topic(), f"{name}.later"
+    consumer = logs.consumer(name, "0")
+    listener = Listener(consumer)
+    consumer.follow([one, later], listener)
+    wait_until(lambda: listener.poll() or listener.owned == {Partition(one, 0)}, "one is ours")
+
+    logs.topic(name=later)
+
+    wait_until(lambda: listener.poll() or len(listener.owned) == 2, "both are ours")
     consumer.close()

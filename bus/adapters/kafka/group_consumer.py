@@ -1,7 +1,8 @@
 """The router's side of a consumer group."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -15,6 +16,7 @@ from confluent_kafka import (
 
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.adapters.kafka.log_reader import UNREADABLE, first_readable, is_fatal
+from bus.adapters.kafka.missing_topics import MissingTopics
 from bus.adapters.kafka.native_calls import record_queues
 from bus.adapters.kafka.static_member import leave_unless_it_follows
 from bus.errors import BrokerUnavailable, ConfigError
@@ -72,6 +74,8 @@ class KafkaGroupConsumer:
         self._mine: set[Partition] = set()
         self._started: set[Partition] = set()
         self._paused: set[Partition] = set()
+        self._missing = MissingTopics()
+        self._subscribe: Callable[[], None] = lambda: None
         self._ends: dict[Partition, int] = {}
         self._to_ask: list[Partition] = []
         self._consumer = Consumer(
@@ -115,6 +119,7 @@ class KafkaGroupConsumer:
             # them before `start`: only the rebalance is acknowledged.
             consumer.incremental_assign([])
             ours = [Partition(each.topic, each.partition) for each in partitions]
+            self._missing.found([each.topic for each in ours])
             self._mine.update(ours)
             listener.assigned(ours)
 
@@ -131,15 +136,22 @@ class KafkaGroupConsumer:
 
         try:
             if not topics:
+                self._missing.keep(())
                 self._consumer.unsubscribe()
                 return
             if not self._joined:
                 leave_unless_it_follows(
                     self._connection, group=self._group, instance=self._instance, topics=topics
                 )
-            self._consumer.subscribe(
-                sorted(topics), on_assign=assigned, on_revoke=revoked, on_lost=revoked
+            self._missing.keep(topics)
+            self._subscribe = partial(
+                self._consumer.subscribe,
+                sorted(topics),
+                on_assign=assigned,
+                on_revoke=revoked,
+                on_lost=revoked,
             )
+            self._subscribe()
         except KafkaException as error:
             # The member may have been fenced: by its own former self, if joining took too long.
             raise BrokerUnavailable(f"could not follow the topics: {error}") from error
@@ -147,6 +159,8 @@ class KafkaGroupConsumer:
     def consume(self, most: int, seconds: float) -> tuple[Sequence[Record], Sequence[ReadFault]]:
         errors: list[_Message] = []
         try:
+            if self._missing.ask_again(time.monotonic()):
+                self._subscribe()
             if self._queues is None:
                 records = self._consume(most, seconds, errors)
             else:
@@ -268,6 +282,8 @@ class KafkaGroupConsumer:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
             self.pause([partition])
             return LostPosition(partition, f"{error.name()}: {error.str()}")
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            self._missing.note(partition.topic, time.monotonic())
         # librdkafka goes on by itself after everything else (broker away, leader moved, …).
         log.warning("consumer error", code=error.name(), reason=error.str())
         return None
