@@ -53,6 +53,9 @@ class KafkaTransactionalWriter:
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MILLISECONDS,
             compression_type="lz4",
             linger_ms=20,
+            # The coordinator sends a transaction's first request back while it still writes the
+            # markers of the one before: for some milliseconds, not for the 100 of the default.
+            retry_backoff_ms=5,
             batch_size=1 << 20,
             # View records are at most a little larger than what the kernel lets in.
             message_max_bytes=1_100_000,
