@@ -42,6 +42,7 @@ _COUNTS = (
     ("rate", 1, 0, "records a second of an endurance run; by default 80 %% of what is possible"),
 )
 _SEED = 20261122
+_FILE_WIDTH = 160
 #: One line a run: what was measured here before.
 _RUNS = Path(".onesource-bench/results.jsonl")
 
@@ -109,6 +110,9 @@ def main() -> int:
         return 130
     facts["load at end"] = round(os.getloadavg()[0], 2)
     facts["seconds"] = round(time.monotonic() - started)
+    if not console.is_terminal:
+        # A file has no edge that tables had to be cut at.
+        console.width = max(console.width, _FILE_WIDTH)
     print_results(console, facts, results)
     append_json(_RUNS, facts, results)
     if arguments.json is not None:
