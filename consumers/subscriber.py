@@ -64,7 +64,6 @@ class Subscriber:
         self._clock = clock or SystemClock()
         prefix = group_prefix(subscription_principal(subscription))
         readers = KafkaLogReaders(kafka, group=f"{prefix}{name}")
-        self._readers = readers
         self._follower = ViewFollower(subscription, control, readers, self._clock)
         self._decoder = ViewDecoder(control.schema)
         self._from_start = from_start
@@ -137,7 +136,7 @@ class Subscriber:
     def _begin(self) -> None:
         """Start where we stopped; from the beginning the first time; again after too long."""
         if not self._remember and not self._from_start:
-            self._follower.open(self._readers.ends(self.descriptor.topic_partitions))
+            self._follower.open_at_end()
             return
         reader = self._follower.open()
         remembered = {} if self._from_start else reader.committed()

@@ -1,6 +1,6 @@
 """What a subscriber connects to, in memory: the control plane's answers and a view on a broker."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from bus.domain.avro_schema import view_schema
 from bus.domain.grant import GrantState
 from bus.domain.names import group_prefix, subscription_principal, value_subject
 from bus.domain.subscription import Incarnation
-from bus.errors import BusError, NotFound
+from bus.errors import AccessDenied, BusError, NotFound
 from bus.ports import Committed, Delivery, Partition
 from consumers.descriptor import Descriptor
 from tests import builders, stream_builders
@@ -34,6 +34,7 @@ class MemoryViewReader(MemoryLogReader):
     @override
     def read(self, most: int, seconds: float) -> Any:
         self._readers.fail("read")
+        self._readers.show(self._positions)
         return super().read(most, seconds)
 
     def committed(self) -> Mapping[Partition, Committed]:
@@ -53,10 +54,27 @@ class MemoryViewReaders(MemoryLogReaders):
         self.broker = broker
         self.group = group
         self.failures: dict[str, BusError] = {}
+        #: Tells of a topic whether it is kept from the account.
+        self.hidden: Callable[[str], bool] = lambda _topic: False
+
+    def show(self, partitions: Collection[Partition]) -> None:
+        for topic in {each.topic for each in partitions}:
+            if self.hidden(topic):
+                raise AccessDenied(f"{topic} may not be read")
 
     def fail(self, call: str) -> None:
         if call in self.failures:
             raise self.failures[call]
+
+    @override
+    def beginnings(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        self.show(partitions)
+        return super().beginnings(partitions)
+
+    @override
+    def ends(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        self.show(partitions)
+        return super().ends(partitions)
 
     @override
     def open(self, starts: Mapping[Partition, int]) -> MemoryViewReader:

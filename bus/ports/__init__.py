@@ -564,11 +564,15 @@ class LogReaders(Protocol):
         ...
 
     def beginnings(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        """Return the first positions."""
+        """Return the first positions; raise `AccessDenied` where Kafka does not show a topic."""
         ...
 
     def ends(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        """Return the high watermarks: the positions after the last record, committed or not."""
+        """
+        Return the high watermarks: the positions after the last record, committed or not.
+
+        Raise `AccessDenied` where Kafka does not show a topic.
+        """
         ...
 
     def group_positions(

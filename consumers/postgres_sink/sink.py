@@ -118,12 +118,13 @@ class PostgresSink:
 
     def _start_load(self) -> None:
         """Load the whole view beside what the table holds; `complete` removes the rest."""
-        descriptor = self._follower.descriptor
-        loaded = self._loaded
-        self._loaded = Loaded(descriptor.topic, loaded.load + 1, True, {}, loaded.updated_at)
-        self._table = self._prepare_table()
         self._follower.open()
-        log.info("loading the whole view", topic=descriptor.topic, load=self._loaded.load)
+        # Only now, because the descriptor may have become another while the topic was not shown.
+        topic = self._follower.descriptor.topic
+        loaded = self._loaded
+        self._loaded = Loaded(topic, loaded.load + 1, True, {}, loaded.updated_at)
+        self._table = self._prepare_table()
+        log.info("loading the whole view", topic=topic, load=self._loaded.load)
 
     def _flush(self, changes: list[Change], *, complete: bool) -> None:
         started = time.monotonic()

@@ -5,9 +5,11 @@ The clients here are plain confluent-kafka ones with a principal's own credentia
 stands between them and the broker.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -21,10 +23,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from bus.adapters.control_http.client import ControlClient
 from bus.adapters.kafka.access_admin import KafkaAccessAdmin
 from bus.adapters.kafka.connection import KafkaConnection
+from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.adapters.kafka.quotas import ClientQuotas
-from bus.domain.access import OPERATOR
+from bus.domain.access import OPERATOR, AccessRule, Operation, Resource
 from bus.domain.grant import Grant
 from bus.domain.names import (
     POLICY_TOPIC,
@@ -33,7 +37,9 @@ from bus.domain.names import (
     provider_principal,
     subscription_principal,
 )
-from bus.errors import BrokerUnavailable, DeliveryFailed
+from bus.errors import AccessDenied, BrokerUnavailable, DeliveryFailed
+from bus.ports import Partition
+from consumers import Subscriber
 from producers import Publication, Publisher
 from tests import builders
 from tests.live_platform import LivePlatform, wait_until
@@ -189,6 +195,93 @@ def test_a_publisher_that_may_write_nowhere_says_so(
         assert "AUTHORIZATION_FAILED" in report.examples[0].reason
         with pytest.raises(DeliveryFailed, match="AUTHORIZATION_FAILED"):
             publisher.delete_key(b"3")
+
+
+def refused(ask: Callable[[], object]) -> bool:
+    """Tell whether Kafka refuses this."""
+    try:
+        ask()
+    except AccessDenied:
+        return True
+    return False
+
+
+def test_what_was_refused_once_may_be_asked_for_again(
+    platform: LivePlatform, grants: tuple[Grant, Grant]
+) -> None:
+    """A permission follows its decision; a client believes the refusal of before for long."""
+    entry = platform.new_resource()
+    other = Partition(platform.descriptor(platform.new_grant(entry))["topic"], 0)
+    east, _ = grants
+    kafka = platform.kafka(subscription_principal(east.id))
+    readers = KafkaLogReaders(kafka, group=f"{group_prefix(kafka.username)}x")
+
+    readers.beginnings([Partition(platform.descriptor(east)["topic"], 0)])
+    assert refused(lambda: readers.beginnings([other]))
+    KafkaAccessAdmin(platform.admin()).allow({kafka.username: reading(other.topic)})
+    wait_until(lambda: not refused(lambda: readers.beginnings([other])), "the topic is shown")
+
+    assert readers.ends([other]) == {other: 0}
+
+
+def reading(topic: str) -> frozenset[AccessRule]:
+    """Return the rules that allow to read a topic."""
+    return frozenset([AccessRule(Resource.TOPIC, topic, Operation.READ)])
+
+
+class MovedControl:
+    """The control plane, as it answers when a subscription was moved to another topic."""
+
+    def __init__(self, before: ControlClient, after: ControlClient) -> None:
+        self._control, self._after = before, after
+        self.topic: str | None = None
+        self.asked = 0
+
+    def subscription(self, subscription: str) -> dict[str, Any]:
+        content = self._control.subscription(subscription)
+        if self.topic is not None:
+            self.asked += 1
+            content["topic"] = self.topic
+        return content
+
+    def schema(self, schema_id: int) -> str:
+        return (self._control if self.topic is None else self._after).schema(schema_id)
+
+
+def test_a_subscriber_that_comes_before_its_permission_waits_for_it(
+    platform: LivePlatform, grants: tuple[Grant, Grant]
+) -> None:
+    """The descriptor names a topic as soon as the decision stands, Kafka shows it after that."""
+    east, _ = grants
+    entry = platform.new_resource()
+    other = platform.new_grant(entry)
+    moved_to = platform.descriptor(other)["topic"]
+    with platform.publisher(entry) as publisher:
+        publisher.upsert({"code": "new", "name": "x", "district": "", "population": None})
+    account = platform.subscriber(east)
+    control = MovedControl(account.control, platform.subscriber(other).control)
+    keys: list[str] = []
+    ended = threading.Event()
+
+    def receive() -> None:
+        with Subscriber(east.id, kafka=account.kafka, control=cast("ControlClient", control)) as it:
+            while not ended.is_set():
+                keys.extend(change.key for change in it.poll(0.2))
+
+    with ThreadPoolExecutor(1) as beside:
+        receiving = beside.submit(receive)
+        try:
+            wait_until(lambda: receiving.done() or "east" in keys, "the record of its own view")
+            control.topic = moved_to
+            wait_until(
+                lambda: receiving.done() or control.asked > 1, "it was refused and asks again"
+            )
+            assert "new" not in keys
+            KafkaAccessAdmin(platform.admin()).allow({account.kafka.username: reading(moved_to)})
+            wait_until(lambda: receiving.done() or "new" in keys, "the record of the other view")
+        finally:
+            ended.set()
+        receiving.result()
 
 
 _EVERYTHING = AclBinding(

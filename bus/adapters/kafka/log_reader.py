@@ -52,7 +52,6 @@ UNKNOWN = frozenset(
 #: To ask again would not help: it is not allowed, or cannot be asked.
 _FINAL = frozenset(
     {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -130,11 +129,24 @@ class KafkaLogReaders:
                 return self._admin.ask(lambda client: self._ask(client, partitions, spec))
             except KafkaException as error:
                 code = error.args[0].code()
+                if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    self._forget_refusals(partitions)
+                    raise AccessDenied(f"{_names(partitions)} may not be read") from error
+                if code == KafkaError._NOENT:  # noqa: SLF001
+                    # No leader at all, which may be because of a refusal: `_ask` finds out.
+                    self._known = None
                 if code in _EPOCH_UNKNOWN:
                     self._admin.renew(self._admin.client)
                 if code in _FINAL or time.monotonic() > deadline:
                     raise BrokerUnavailable(f"could not ask for offsets: {error}") from error
                 time.sleep(_LEADER_PAUSE_SECONDS)
+
+    def _forget_refusals(self, partitions: Collection[Partition]) -> None:
+        """Let the next question be a new one: a client believes a refusal for 15 minutes."""
+        # Looked at anew before it is asked about; with several topics, that is the first one only.
+        self._known = None
+        if len({each.topic for each in partitions}) > 1:
+            self._admin.renew(self._admin.client)
 
     def _ask(
         self, client: AdminClient, partitions: Collection[Partition], spec: OffsetSpec
@@ -144,23 +156,26 @@ class KafkaLogReaders:
         if client is not self._known:
             # While a client is still getting to know its first broker, its question for the leader
             # may get lost, and is asked again three seconds later.
-            client.list_topics(next(iter(partitions)).topic, timeout=self._admin.seconds)
+            topic = next(iter(partitions)).topic
+            found = client.list_topics(topic, timeout=self._admin.seconds).topics[topic]
+            if found.error and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise KafkaException(found.error)
             self._known = client
         futures = client.list_offsets(
             {TopicPartition(topic, number): spec for topic, number in partitions},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=self._admin.seconds,
         )
-        found = {
+        offsets = {
             Partition(where.topic, where.partition): int(self._admin.answer(future).offset)
             for where, future in futures.items()
         }
-        if any(offset < 0 for offset in found.values()):
+        if any(offset < 0 for offset in offsets.values()):
             # A request that failed as a whole, with its connection, comes back as an answer without
             # a fault and without an offset (-1001): librdkafka 2.16 merges what brokers answer and
             # forgets that one did not. Taken for an answer, a log that has records looks empty.
             raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE))
-        return found
+        return offsets
 
 
 class KafkaLogReader:
@@ -292,6 +307,12 @@ class KafkaLogReader:
         self._consumer.assign(
             [TopicPartition(*where, start) for where, start in self._positions.items()]
         )
+
+
+def _names(partitions: Collection[Partition]) -> str:
+    """Name the topics, or the first and how many more."""
+    topics = sorted({each.topic for each in partitions})
+    return topics[0] if len(topics) == 1 else f"{topics[0]} or one of {len(topics) - 1} more"
 
 
 def is_fatal(error: KafkaError) -> bool:

@@ -169,6 +169,33 @@ def test_a_new_topic_that_cannot_be_opened_yet_is_announced_when_it_can(
     assert poll(stream) == [STARTED, "2"]
 
 
+def test_a_topic_that_is_not_shown_yet_delays_the_stream_and_no_more(
+    subscribe: Subscribe, subscribed: Subscribed
+) -> None:
+    """The descriptor names the new topic a moment before its permission is there."""
+    stream = subscribe()
+    poll(stream)
+    subscribed.move("code")
+    subscribed.upsert("2")
+    subscribed.clock.sleep(DESCRIPTOR_SECONDS)
+    shown = subscribed.clock.monotonic() + 5
+    subscribed.readers.hidden = lambda _topic: subscribed.clock.monotonic() < shown
+
+    assert poll(stream) == [STARTED, "2"]
+
+
+def test_a_topic_that_is_cut_before_it_was_opened_makes_way_for_the_next(
+    subscribe: Subscribe, subscribed: Subscribed
+) -> None:
+    stream = subscribe()
+    cut = stream.descriptor.topic
+    subscribed.readers.hidden = lambda topic: topic == cut
+    subscribed.move("code")
+    subscribed.upsert("2")
+
+    assert poll(stream) == [STARTED, "2"]
+
+
 def test_a_start_that_fails_is_made_up_for(subscribe: Subscribe, subscribed: Subscribed) -> None:
     stream = subscribe()
     subscribed.readers.failures["committed"] = BrokerUnavailable("away")

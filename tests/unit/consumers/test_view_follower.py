@@ -152,6 +152,111 @@ def test_a_refusal_that_passes_is_forgotten() -> None:
     assert following.read(100, 0) == ()
 
 
+def test_a_topic_that_is_not_shown_yet_is_waited_for() -> None:
+    subscribed = Subscribed()
+    subscribed.upsert("1")
+    following = follower(subscribed)
+    subscribed.readers.hidden = lambda _topic: subscribed.clock.monotonic() < 20
+
+    assert keys(following) == [b"1"]
+    assert 20 <= subscribed.clock.monotonic() < 21
+
+
+def test_another_topic_is_read_if_that_of_before_is_shown_no_more() -> None:
+    """The subscription was moved between the answers of the control plane and of Kafka."""
+    subscribed = Subscribed()
+    following = follower(subscribed)
+    cut = following.descriptor.topic
+    subscribed.readers.hidden = lambda topic: topic == cut
+    subscribed.move("code")
+    subscribed.upsert("2")
+
+    following.open()
+
+    assert following.descriptor.topic == subscribed.incarnation.topic != cut
+    assert keys(following) == [b"2"]
+    assert not following.moved()
+
+
+def test_a_topic_that_is_never_shown_is_told() -> None:
+    subscribed = Subscribed()
+    following = follower(subscribed)
+    subscribed.readers.hidden = lambda _topic: True
+
+    with pytest.raises(AccessDenied):
+        following.open()
+
+    assert 30 < subscribed.clock.monotonic() < 31
+
+
+def test_the_end_of_the_grant_ends_the_wait_for_a_topic() -> None:
+    subscribed = Subscribed()
+    following = follower(subscribed)
+    subscribed.readers.hidden = lambda _topic: True
+    subscribed.end()
+
+    with pytest.raises(SubscriptionEnded):
+        following.open_at_end()
+
+    assert subscribed.clock.monotonic() < 1
+
+
+def test_after_a_refusal_a_new_reader_goes_on_where_the_old_one_was() -> None:
+    """The client of the old one believes what it was told for a quarter of an hour."""
+    subscribed = Subscribed()
+    subscribed.upsert("1")
+    following = follower(subscribed)
+    refused = following.open()
+    keys(following)
+    subscribed.upsert("2")
+    subscribed.readers.hidden = lambda _topic: True
+    assert [keys(following), keys(following)] == [[], []]
+
+    subscribed.readers.hidden = lambda _topic: False
+
+    assert keys(following) == [b"2"]
+    with pytest.raises(KeyError):
+        refused.position(Partition(following.descriptor.topic, 0))
+
+
+def test_a_refusal_is_over_when_a_quiet_topic_has_been_readable_for_a_while() -> None:
+    subscribed = Subscribed()
+    following = follower(subscribed)
+    following.open()
+    for _ in range(3):
+        subscribed.readers.hidden = lambda _topic: True
+        assert keys(following) == []
+        subscribed.clock.sleep(10.1)
+        subscribed.readers.hidden = lambda _topic: False
+        assert keys(following) == []
+    subscribed.control.asked.clear()
+    following.moved()
+    following.moved()
+
+    assert len(subscribed.control.asked) == 1
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_kafka_is_asked_again_with_pauses(*, opened: bool) -> None:
+    subscribed = Subscribed()
+    following = follower(subscribed)
+    if opened:
+        following.open()
+    subscribed.readers.hidden = lambda _topic: True
+
+    def read_on() -> None:
+        while True:
+            following.moved()
+            following.read(100, 1.0)
+
+    with pytest.raises(AccessDenied):
+        read_on()
+    asked = len([each for each in subscribed.control.asked if each.startswith("subscription")])
+
+    assert subscribed.clock.monotonic() > 30
+    assert asked <= 30 / 0.2 + 2
+
+
 def test_the_whole_view_has_been_read_at_the_fill_end() -> None:
     subscribed = Subscribed(live=False)
     subscribed.upsert("1")

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 from typing_extensions import override
 
 from bus.adapters.kafka import log_reader as module
 from bus.adapters.kafka.connection import KafkaConnection
 from bus.adapters.kafka.kafka_admin import KafkaAdmin
 from bus.adapters.kafka.log_reader import KafkaLogReader, KafkaLogReaders
-from bus.errors import BrokerUnavailable
+from bus.errors import AccessDenied, BrokerUnavailable, BusError
 from bus.ports import Committed, Partition
 
 WHERE = Partition("t", 0)
@@ -246,14 +246,23 @@ def test_offsets_that_nobody_knows_are_given_up(
     assert clock.now > _SESSION_SECONDS
 
 
+def described(topic: str, fault: int | None) -> ClusterMetadata:
+    """Return what a client answers that was asked for a topic."""
+    found, cluster = TopicMetadata(), ClusterMetadata()
+    found.error = None if fault is None else KafkaError(fault)
+    cluster.topics = {topic: found}
+    return cluster
+
+
 class LosingAdmin:
     """An admin client that answers with no offset at first, as librdkafka does now and then."""
 
     def __init__(self, *offsets: int) -> None:
         self.offsets = list(offsets)
 
-    def list_topics(self, _topic: str, *, timeout: float) -> None:
+    def list_topics(self, topic: str, *, timeout: float) -> ClusterMetadata:
         assert timeout
+        return described(topic, None)
 
     def list_offsets(
         self, asked: dict[TopicPartition, object], **_: object
@@ -280,9 +289,93 @@ def test_an_answer_without_an_offset_is_no_answer(monkeypatch: pytest.MonkeyPatc
     assert readers.ends([WHERE]) == {WHERE: 9}
 
 
-def test_what_is_not_allowed_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    readers = asking(monkeypatch, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+@pytest.mark.parametrize(
+    ("code", "fault", "says"),
+    [
+        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, BrokerUnavailable, "could not ask for offsets"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, AccessDenied, "t may not be read"),
+    ],
+)
+def test_what_is_not_allowed_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, code: int, fault: type[BusError], says: str
+) -> None:
+    readers = asking(monkeypatch, code)
 
-    with pytest.raises(BrokerUnavailable, match="could not ask for offsets"):
+    with pytest.raises(fault, match=says):
         readers.ends([WHERE])
     assert readers.ends([WHERE]) == {WHERE: 9}
+
+
+class BelievingAdmin(LosingAdmin):
+    """An admin client that believes what it was told of topics, until it lists them again."""
+
+    def __init__(self, refused: set[str]) -> None:
+        super().__init__()
+        #: What the broker says, and what the client believes.
+        self.refused = refused
+        self.believed: dict[str, bool] = {}
+
+    @override
+    def list_topics(self, topic: str, *, timeout: float) -> ClusterMetadata:
+        self.believed[topic] = topic in self.refused
+        fault = KafkaError.TOPIC_AUTHORIZATION_FAILED if self.believed[topic] else None
+        return described(topic, fault)
+
+    @override
+    def list_offsets(
+        self, asked: dict[TopicPartition, object], **_: object
+    ) -> dict[TopicPartition, "Future[LosingAdmin]"]:
+        believed = [
+            self.believed.setdefault(each.topic, each.topic in self.refused) for each in asked
+        ]
+        answers: dict[TopicPartition, Future[LosingAdmin]] = {each: Future() for each in asked}
+        for (where, answer), known in zip(answers.items(), believed, strict=True):
+            if all(believed):
+                answer.set_exception(KafkaException(KafkaError(KafkaError._NOENT)))
+            elif known or where.topic in self.refused:
+                code = KafkaError.TOPIC_AUTHORIZATION_FAILED
+                answer.set_exception(KafkaException(KafkaError(code)))
+            else:
+                answer.set_result(LosingAdmin(9))
+        return answers
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Let clients be made of a broker that refuses these topics."""
+    topics: set[str] = set()
+    connect = functools.partial(
+        KafkaAdmin, connect=lambda _: cast("AdminClient", BelievingAdmin(topics))
+    )
+    monkeypatch.setattr(module, "KafkaAdmin", connect)
+    monkeypatch.setattr(module, "_LEADER_PAUSE_SECONDS", 0.0)
+    return topics
+
+
+@pytest.mark.parametrize("others", [(), ("u",), ("u", "v")])
+def test_a_topic_that_was_refused_is_looked_at_anew(
+    refused: set[str], others: tuple[str, ...]
+) -> None:
+    readers = KafkaLogReaders(
+        KafkaConnection(bootstrap="none:1", username="u", password="p"), group="g"
+    )
+    asked = [Partition(topic, 0) for topic in ("t", *others)]
+
+    for where in asked:
+        refused.add(where.topic)
+        with pytest.raises(AccessDenied, match="may not be read"):
+            readers.ends(asked)
+        refused.clear()
+        assert set(readers.ends(asked)) == set(asked)
+
+
+def test_a_topic_that_is_refused_while_it_is_known_is_told(refused: set[str]) -> None:
+    """The client says only that no leader is known."""
+    readers = KafkaLogReaders(
+        KafkaConnection(bootstrap="none:1", username="u", password="p"), group="g"
+    )
+    readers.ends([WHERE])
+    refused.add("u")
+
+    with pytest.raises(AccessDenied, match="u may not be read"):
+        readers.ends([Partition("u", 0)])
