@@ -303,7 +303,9 @@ cdef class RecordQueues:
             pass
 
     def close(self):
-        """Let go of all. The consumer may be closed then."""
+        """Let go of all. The consumer may be closed then; there is nothing to read any more."""
+        self._places.clear()
+        self._partitions.clear()
         self._release()
 
     cdef void _release(self) noexcept:

@@ -110,6 +110,8 @@ def test_queues_are_taken_and_let_go_of_in_any_order(consumer: Consumer) -> None
     queues.close()
     queues.close()
 
+    queues.release("a", 1)
+    assert queues.consume(10, errors) == []
     with pytest.raises(RuntimeError, match="closed"):
         queues.take("a", 50)
 
