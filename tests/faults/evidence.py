@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from bus.adapters.kafka.connection import LOGGER
 from bus.adapters.kafka.log_reader import KafkaLogReaders
 from bus.bootstrap.catalog import catalog
+from bus.bootstrap.pseudonyms import pseudonym_secrets
 from bus.domain.access import OPERATOR
 from bus.domain.dead_letter import DeadLetter
 from bus.domain.names import ROUTER_STATE_TOPIC
@@ -55,7 +56,8 @@ class Evidence:
     def history(self, publishing: Publishing) -> History:
         """Return what happened to one resource."""
         entry = publishing.entry
-        definitions = view_definitions(entry)
+        secrets = pseudonym_secrets(self._platform.settings)
+        definitions = view_definitions(entry, secrets.secret(1))
         prefix = f"{VIEWS}{entry.jurisdiction}.{entry.resource}."
         sources = [Partition(entry.source_topic, each) for each in range(entry.partitions)]
         letters = Partition(entry.dead_letter_topic, 0)

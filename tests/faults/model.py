@@ -5,12 +5,16 @@ For each source record the model says what the view gets of it: the record as th
 tombstone, or nothing. So it knows the exact sequence, not the last state alone.
 """
 
+import hashlib
+import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.faults.history import Row, Source, What
 
+#: A treatment that says the key, too: the history has to be judged without the platform.
+PSEUDONYM = "hmac:"
 DELETED = "deleted"
 LEFT_VIEW = "left-view"
 
@@ -93,6 +97,9 @@ def _treated(value: Any, how: str) -> Any:
             return "***"
         case "partial":
             return _masked(value)
+        case _ if how.startswith(PSEUDONYM):
+            key = bytes.fromhex(how.removeprefix(PSEUDONYM))
+            return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]
         case _:
             raise ValueError(f"the model does not know the treatment {how}")
 

@@ -17,6 +17,8 @@ from functools import partial
 
 import fastavro
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.domain.entry import CatalogEntry
@@ -27,7 +29,7 @@ from bus.domain.view import Treatment
 from bus.errors import BusError
 from tests import builders
 from tests.faults.history import Row, Sent
-from tests.faults.model import ROW_FILTERS
+from tests.faults.model import PSEUDONYM, ROW_FILTERS
 from tests.live_platform import LivePlatform
 
 #: Headers of source records, for the history alone: the router passes nothing of them on.
@@ -49,6 +51,7 @@ TREATMENTS: tuple[dict[str, Treatment], ...] = (
     {"code": Treatment.KEEP, "name": Treatment.PARTIAL, "number": Treatment.KEEP},
     {"code": Treatment.KEEP, "name": Treatment.FIXED, "population": Treatment.NULL},
     {"code": Treatment.KEEP, "district": Treatment.KEEP},
+    {"code": Treatment.KEEP, "name": Treatment.HMAC, "number": Treatment.KEEP},
 )
 _FEWEST_GRANTS, _MOST_GRANTS = 3, 6
 
@@ -278,13 +281,22 @@ class Clerk:
 
 
 def view_definitions(
-    entry: CatalogEntry,
+    entry: CatalogEntry, secret: bytes
 ) -> dict[str, tuple[str | None, dict[str, str]]]:
-    """Return (row filter, treatments) of all views that a clerk may bring to life, by view id."""
+    """
+    Return (row filter, treatments) of all views that a clerk may bring to life, by view id.
+
+    `secret` is the platform's first of pseudonyms.
+    """
+    info = f"onesource pseudonyms {builders.CONSUMER}#1".encode()
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)
     found: dict[str, tuple[str | None, dict[str, str]]] = {}
     for rows in ROW_FILTERS:
         for treatments in TREATMENTS:
             grant = builders.grant(resource=entry.resource, row_filter=rows, treatments=treatments)
-            said = {name: str(how) for name, how in treatments.items()}
+            said = {
+                name: f"{PSEUDONYM}{key.hex()}" if how is Treatment.HMAC else str(how)
+                for name, how in treatments.items()
+            }
             found[grant.view(entry).id] = (rows, said)
     return found

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bus.domain.pseudonyms import pseudonym
 from bus.domain.record_key import partition_of
 from tests.faults.checker import Kind, check
 from tests.faults.history import (
@@ -21,7 +22,7 @@ from tests.faults.history import (
     read_histories,
     write_histories,
 )
-from tests.faults.model import ROW_FILTERS, sequence
+from tests.faults.model import PSEUDONYM, ROW_FILTERS, sequence, shown
 
 PARTITIONS = 2
 EAST = 'district == "east"'
@@ -405,3 +406,11 @@ def test_any_history_is_right_until_one_record_is_taken_out_or_put_in_twice(
     assert Kind.LOST in kinds(replace(whole, views=(written(life, without),)))
     again = [*log, replace(one, offset=len(log))]
     assert Kind.DUPLICATED in kinds(replace(whole, views=(written(life, again),)))
+
+
+def test_the_model_and_the_bus_make_the_same_pseudonym() -> None:
+    key = bytes(range(32))
+
+    row = shown({"name": "双桥镇", "code": "1"}, {"name": f"{PSEUDONYM}{key.hex()}"})
+
+    assert row == {"name": pseudonym(key, "双桥镇".encode())}
