@@ -4,18 +4,12 @@ What `native_client` does for a client, where it was compiled and the client is 
 Otherwise each function returns None, and the client's own calls have to do (docs/adr/0026).
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, Producer
 
-from bus.ports.record_writer import Written
-
 if TYPE_CHECKING:
-    from bus.adapters.kafka.native_client import RecordQueues
-
-#: Hands records to a producer, in order, and returns how many it took.
-ProduceAll: TypeAlias = Callable[[Producer, Sequence[Written]], int]
+    from bus.adapters.kafka.native_client import RecordProducer, RecordQueues
 
 try:
     from bus.adapters.kafka import native_client
@@ -30,6 +24,6 @@ def record_queues(consumer: Consumer, most: int) -> "RecordQueues | None":
     return native_client.queues_of(consumer, most) if COMPILED else None
 
 
-def produce_all(producer: Producer) -> ProduceAll | None:
-    """Return what hands records to `producer`, and to those that are made as it was."""
-    return native_client.produce_all if COMPILED and native_client.knows(producer) else None
+def record_producer(producer: Producer) -> "RecordProducer | None":
+    """Return what hands records to `producer`; it is closed before the producer is let go of."""
+    return native_client.producer_of(producer) if COMPILED else None

@@ -63,7 +63,7 @@ cdef enum:
 
 cdef enum:
     END = 0
-    TOPIC = 1
+    TOPIC = 2  # by its handle
     PARTITION = 3
     VALUE = 4
     KEY = 5
@@ -85,10 +85,11 @@ ctypedef void *(*_QueueOfConsumer)(void *) noexcept
 ctypedef void *(*_QueueOfPartition)(void *, const char *, int32_t) noexcept
 ctypedef void (*_Forward)(void *, void *) noexcept
 ctypedef int (*_Produce)(void *, ...) noexcept
+ctypedef void *(*_Topic)(void *, const char *, void *) noexcept
 ctypedef int (*_Type)(void *) noexcept
 
 cdef _ConsumeBatch consume_batch
-cdef _Destroy message_destroy, queue_destroy
+cdef _Destroy message_destroy, queue_destroy, topic_destroy
 cdef _Timestamp message_timestamp
 cdef _ErrorText error_text
 cdef _Headers message_headers
@@ -98,6 +99,7 @@ cdef _WakeUp wake_up
 cdef _QueueOfConsumer queue_of_consumer
 cdef _QueueOfPartition queue_of_partition
 cdef _Forward queue_forward
+cdef _Topic topic_new
 cdef _Produce produce_one
 cdef _Type client_type
 
@@ -106,7 +108,7 @@ cdef bint _find() except -1:
     """Find the functions in what confluent-kafka has loaded; False if they are not there."""
     global consume_batch, message_destroy, message_timestamp, message_headers, header_at, error_text
     global queue_of_consumer, queue_of_partition, queue_forward, queue_length, queue_destroy
-    global wake_up, produce_one, client_type
+    global wake_up, topic_new, topic_destroy, produce_one, client_type
     cdef bytes path = cimpl.__file__.encode()
     cdef void *library = dlopen(PyBytes_AS_STRING(path), RTLD_NOW | RTLD_NOLOAD)
     if library == NULL:
@@ -123,6 +125,8 @@ cdef bint _find() except -1:
     queue_of_consumer = <_QueueOfConsumer>dlsym(library, b"rd_kafka_queue_get_consumer")
     queue_of_partition = <_QueueOfPartition>dlsym(library, b"rd_kafka_queue_get_partition")
     queue_forward = <_Forward>dlsym(library, b"rd_kafka_queue_forward")
+    topic_new = <_Topic>dlsym(library, b"rd_kafka_topic_new")
+    topic_destroy = <_Destroy>dlsym(library, b"rd_kafka_topic_destroy")
     produce_one = <_Produce>dlsym(library, b"rd_kafka_producev")
     client_type = <_Type>dlsym(library, b"rd_kafka_type")
     return not (
@@ -130,6 +134,7 @@ cdef bint _find() except -1:
         or message_headers == NULL or header_at == NULL or error_text == NULL
         or queue_of_consumer == NULL or queue_of_partition == NULL or queue_forward == NULL
         or queue_length == NULL or queue_destroy == NULL or wake_up == NULL
+        or topic_new == NULL or topic_destroy == NULL
         or produce_one == NULL or client_type == NULL
     )
 
@@ -415,49 +420,121 @@ def queues_of(object consumer, size_t most):
     return queues
 
 
-def knows(object producer):
-    """Tell whether `produce_all` can hand records to `producer`."""
-    return _client(producer, confluent_kafka.Producer, PRODUCER) != NULL
-
-
-def produce_all(object producer, object records):
+@cython.final
+@cython.no_gc_clear
+cdef class RecordProducer:
     """
-    Hand `records`, each as in `bus.ports.record_writer.Written`, to a producer, in order.
+    A producer that records are handed to, with a handle of each topic that it has been given.
 
-    Return how many it took: the next one is to be handed to the producer itself, which says why it
-    does not take it. Raise `TypeError` if this is no producer that is known.
+    Of a topic that is told by its name, the client goes through all that it has, for each record.
+    Close it before the producer is let go of; whoever forgets to keeps the producer, too.
     """
-    cdef void *client = _client(producer, confluent_kafka.Producer, PRODUCER)
-    cdef Py_ssize_t taken = 0
-    cdef str topic, before = None
-    cdef bytes key, value, name = None
-    cdef int32_t partition
-    cdef int64_t timestamp
-    if client == NULL:
-        raise TypeError("not a known producer")
-    for topic, partition, key, value, headers, timestamp in records:
-        if topic is not before:
-            before = topic
-            name = topic.encode()
-        if headers is not None:
-            # A tombstone: few are, and they may cost what they cost.
-            try:
-                producer.produce(topic, value, key, partition, None, None, timestamp, headers)
-            except (BufferError, KafkaException):
+
+    cdef object _producer
+    cdef void *_client
+    #: Topic -> the place of its handle.
+    cdef dict _places
+    cdef void **_topics
+    cdef Py_ssize_t _count, _space
+
+    def __cinit__(self):
+        self._topics = NULL
+        self._client = NULL
+        self._count = self._space = 0
+
+    def __dealloc__(self):
+        self._release()
+
+    def produce_all(self, object records):
+        """
+        Hand over `records`, each as in `bus.ports.record_writer.Written`, in order.
+
+        Return how many were taken: the next one is to be handed to the producer itself, which says
+        why it does not take it.
+        """
+        cdef Py_ssize_t taken = 0
+        cdef str topic, before = None
+        cdef bytes key, value
+        cdef void *handle = NULL
+        cdef int32_t partition
+        cdef int64_t timestamp
+        if self._client == NULL:
+            raise RuntimeError("closed")
+        for topic, partition, key, value, headers, timestamp in records:
+            if headers is not None:
+                # A tombstone: few are, and they may cost what they cost.
+                try:
+                    self._producer.produce(
+                        topic, value, key, partition, None, None, timestamp, headers
+                    )
+                except (BufferError, KafkaException):
+                    return taken
+                taken += 1
+                continue
+            if topic is not before:
+                handle = self._handle(topic)
+                before = topic
+                if handle == NULL:
+                    return taken
+            if produce_one(
+                self._client,
+                <int>TOPIC, handle,
+                <int>PARTITION, partition,
+                <int>VALUE, _start(value), _size(value),
+                <int>KEY, _start(key), _size(key),
+                <int>FLAGS, <int>COPY,
+                <int>TIMESTAMP, timestamp,
+                <int>END,
+            ):
                 return taken
-        elif produce_one(
-            client,
-            <int>TOPIC, PyBytes_AS_STRING(name),
-            <int>PARTITION, partition,
-            <int>VALUE, _start(value), _size(value),
-            <int>KEY, _start(key), _size(key),
-            <int>FLAGS, <int>COPY,
-            <int>TIMESTAMP, timestamp,
-            <int>END,
-        ):
-            return taken
-        taken += 1
-    return taken
+            taken += 1
+        return taken
+
+    def close(self):
+        """Let go of the topics. The producer may be let go of then."""
+        self._places.clear()
+        self._release()
+
+    cdef void *_handle(self, str topic) except? NULL:
+        """Return the handle of a topic; NULL if it is no name of one."""
+        place = self._places.get(topic)
+        if place is not None:
+            return self._topics[<Py_ssize_t>place]
+        cdef void *more
+        if self._count == self._space:
+            more = realloc(self._topics, (2 * self._space + 16) * sizeof(void *))
+            if more == NULL:
+                raise MemoryError
+            self._topics = <void **>more
+            self._space = 2 * self._space + 16
+        cdef bytes name = topic.encode()
+        cdef void *handle = topic_new(self._client, PyBytes_AS_STRING(name), NULL)
+        if handle != NULL:
+            self._topics[self._count] = handle
+            self._places[topic] = self._count
+            self._count += 1
+        return handle
+
+    cdef void _release(self) noexcept:
+        cdef Py_ssize_t at
+        for at in range(self._count):
+            topic_destroy(self._topics[at])
+        free(self._topics)
+        self._topics = NULL
+        self._count = self._space = 0
+        self._client = NULL
+
+
+def producer_of(object producer):
+    """Return what hands records to `producer`; None if it is none that is known."""
+    cdef void *client = _client(producer, confluent_kafka.Producer, PRODUCER)
+    if client == NULL:
+        return None
+    cdef RecordProducer made = RecordProducer.__new__(RecordProducer)
+    made._producer = producer
+    made._client = client
+    made._places = {}
+    return made
 
 
 cdef inline const void *_start(bytes said) noexcept:

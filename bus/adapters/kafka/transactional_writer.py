@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from bus.adapters.kafka.bounded_call import in_time
 from bus.adapters.kafka.connection import LOGGER, KafkaConnection
 from bus.adapters.kafka.group_consumer import KafkaGroupConsumer
-from bus.adapters.kafka.native_calls import produce_all
+from bus.adapters.kafka.native_calls import record_producer
 from bus.errors import BrokerUnavailable, TransactionAborted, TransactionUnknown, WriterFenced
 from bus.ports import Committed, GroupConsumer, Partition
 from bus.ports.record_writer import Headers, Written
@@ -69,9 +69,9 @@ class KafkaTransactionalWriter:
             connections_max_idle_ms=0,
         )
         self._producer = self._connect()
+        #: Where records are handed over in lots; None: one by one.
+        self._records = record_producer(self._producer)
         self._begun = False
-        #: Tells how many it took; each producer is as the first.
-        self._produce_all = produce_all(self._producer) or _produce_all
 
     def begin(self) -> None:
         try:
@@ -118,13 +118,19 @@ class KafkaTransactionalWriter:
         # The router's inner loop.
         written = 0
         while True:
-            written += self._produce_all(self._producer, records[written:] if written else records)
+            written += self._hand_over(records[written:] if written else records)
             if written == len(records):
                 return
             # The same again for the one that was not taken: it knows how to wait, and how to fail.
             topic, partition, key, value, headers, timestamp = records[written]
             self.write(topic, partition, key, value, headers=headers, timestamp=timestamp)
             written += 1
+
+    def _hand_over(self, records: Sequence[Written]) -> int:
+        """Hand `records` to the producer; return how many it took."""
+        if self._records is not None:
+            return self._records.produce_all(records)
+        return _produce_all(self._producer, records)
 
     def commit(
         self, positions: Mapping[Partition, Committed], consumer: GroupConsumer | None
@@ -164,7 +170,7 @@ class KafkaTransactionalWriter:
     def close(self) -> None:
         # A destroyed producer leaves its transaction to the coordinator's time-out, or to the next
         # producer with this id, whichever comes first.
-        self._producer.purge(blocking=False)
+        self._let_go()
 
     def _call(self, call: Callable[[], None], *, ends: bool) -> None:
         """Make a call on the transaction until it is through; `ends`: it ends the transaction."""
@@ -193,8 +199,15 @@ class KafkaTransactionalWriter:
 
     def _renew(self) -> None:
         self._begun = False
-        self._producer.purge(blocking=False)
+        self._let_go()
         self._producer = self._connect()
+        self._records = record_producer(self._producer)
+
+    def _let_go(self) -> None:
+        self._producer.purge(blocking=False)
+        if self._records is not None:
+            self._records.close()
+            self._records = None
 
     def _connect(self) -> Producer:
         deadline = time.monotonic() + _INIT_SECONDS

@@ -37,7 +37,9 @@ def test_the_clients_of_the_release_that_is_locked_are_known(
     producer: Producer, consumer: Consumer
 ) -> None:
     """Else the router is as correct, and half as fast: see `_KNOWN` when the lock file changes."""
-    assert native_calls.produce_all(producer) is native_client.produce_all
+    records = native_calls.record_producer(producer)
+    assert records is not None
+    records.close()
     queues = native_calls.record_queues(consumer, 10)
     assert queues is not None
     queues.close()
@@ -49,16 +51,13 @@ def test_nothing_is_done_with_what_is_not_known(
     class Subclass(Producer):
         pass
 
-    assert not native_client.knows(object())
-    assert not native_client.knows(Subclass(_NOWHERE))
-    assert not native_client.knows(consumer)
+    for unknown in (object(), Subclass(_NOWHERE), consumer):
+        assert native_client.producer_of(unknown) is None
     assert native_client.queues_of(producer, 10) is None
-    with pytest.raises(TypeError):
-        native_client.produce_all(consumer, [written()])
 
     monkeypatch.setattr(native_client, "_KNOWN", {"2.15.0": Producer.__basicsize__})
 
-    assert native_calls.produce_all(producer) is None
+    assert native_calls.record_producer(producer) is None
     assert native_calls.record_queues(consumer, 10) is None
 
 
@@ -67,18 +66,28 @@ def test_without_a_compiler_the_clients_own_calls_have_to_do(
 ) -> None:
     monkeypatch.setattr(native_calls, "COMPILED", False)
 
-    assert native_calls.produce_all(producer) is None
+    assert native_calls.record_producer(producer) is None
     assert native_calls.record_queues(consumer, 10) is None
 
 
+def produce_all(producer: Producer, records: list[Written]) -> int:
+    """Hand records over; return how many were taken."""
+    handed = native_client.producer_of(producer)
+    assert handed is not None
+    try:
+        return int(handed.produce_all(records))
+    finally:
+        handed.close()
+
+
 def test_it_says_how_many_a_full_producer_has_taken(producer: Producer) -> None:
-    assert native_client.produce_all(producer, [written() for _ in range(5)]) == 3
+    assert produce_all(producer, [written() for _ in range(5)]) == 3
 
 
 def test_a_record_that_is_too_large_is_the_first_that_is_not_taken(producer: Producer) -> None:
     records = [written(), written(b"x" * 3_000), written()]
 
-    assert native_client.produce_all(producer, records) == 1
+    assert produce_all(producer, records) == 1
 
 
 def test_a_tombstone_with_headers_keeps_its_place_and_is_not_taken_by_a_full_producer(
@@ -86,12 +95,50 @@ def test_a_tombstone_with_headers_keeps_its_place_and_is_not_taken_by_a_full_pro
 ) -> None:
     tombstone: Written = (*written(None)[:4], [("os-reason", b"deleted")], 1)
 
-    assert native_client.produce_all(producer, [tombstone, written(), tombstone, tombstone]) == 3
+    assert produce_all(producer, [tombstone, written(), tombstone, tombstone]) == 3
 
 
 def test_what_is_no_record_is_refused(producer: Producer) -> None:
     with pytest.raises(TypeError):
-        native_client.produce_all(producer, [written(value="text")])  # type: ignore[arg-type]
+        produce_all(producer, [written(value="text")])  # type: ignore[arg-type]
+
+
+def test_records_of_many_topics_are_taken_in_any_order() -> None:
+    producer = Producer(_NOWHERE)
+    topics = [f"os.view.a.b.{number % 40}" for number in range(200)]
+
+    assert produce_all(producer, [(topic, *written()[1:]) for topic in topics]) == 200
+    assert len(producer) >= 200
+    producer.purge()
+
+
+def test_what_is_no_name_of_a_topic_is_not_taken(producer: Producer) -> None:
+    records: list[Written] = [written(), ("x" * 600, *written()[1:]), written()]
+
+    assert produce_all(producer, records) == 1
+
+
+def test_after_it_was_closed_nothing_is_taken(producer: Producer) -> None:
+    handed = native_client.producer_of(producer)
+    assert handed is not None
+    handed.produce_all([written()])
+    handed.close()
+    handed.close()
+
+    with pytest.raises(RuntimeError, match="closed"):
+        handed.produce_all([written()])
+
+
+def test_a_producer_is_let_go_of_though_its_topics_were_forgotten() -> None:
+    """The client must not end before its topics do."""
+    producer = Producer(_NOWHERE)
+    handed = native_client.producer_of(producer)
+    assert handed is not None
+    handed.produce_all([written()])
+    producer.purge()
+    del producer
+
+    del handed
 
 
 def test_queues_are_taken_and_let_go_of_in_any_order(consumer: Consumer) -> None:
