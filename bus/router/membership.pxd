@@ -1,12 +1,14 @@
 # The types of membership.py, for Cython (its "augmenting .pxd"); without it the module runs as it is.
-cimport cython
+from bus.router.key_table cimport KeyTable
+from bus.views.held cimport Held
 
-@cython.final
-cdef class Membership:
+# Not final: Cython lets such a class not say again what it inherits.
+cdef class Membership(Held):
     cdef Py_ssize_t _table_keys
     cdef Py_ssize_t _memory_keys
     cdef object _store
     cdef object _get
+    cdef KeyTable _table
     cdef object _most
     cdef list _undo
 

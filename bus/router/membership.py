@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from bus.router.key_table import KeyTable
+from bus.views.held import Held
 
 #: Beyond this the keys of a partition are in a table: 20 to 35 bytes each, and the key.
 TABLE_KEYS: Final = 50_000
@@ -22,7 +23,7 @@ TABLE_KEYS: Final = 50_000
 DEFAULT_MEMORY_KEYS: Final = 10_000_000
 
 
-class Membership:
+class Membership(Held):
     """Key -> bits of the views that hold it. Bits are the caller's; 0 means "no view"."""
 
     def __init__(
@@ -31,16 +32,20 @@ class Membership:
         self._table_keys = min(table_keys, memory_keys)
         self._memory_keys = memory_keys
         self._store: _Store = _DictStore()
-        #: Asked for each record, and so without a detour.
+        #: Asked for each record, and so without a detour: the store, or the table that it has.
         self._get: Callable[[bytes], int | None] = self._store.get
+        self._table: KeyTable | None = None
         self._most: float = self._table_keys
         self._undo: list[tuple[bytes, int]] = []
 
     def __len__(self) -> int:
         return self._store.count()
 
-    def get(self, key: bytes) -> int:
+    # What is compiled takes no decorators.
+    def get(self, key: bytes) -> int:  # type: ignore[explicit-override]
         """Return the bits of the views that hold `key`."""
+        if self._table is not None:
+            return self._table.get(key)
         return self._get(key) or 0
 
     def set(self, key: bytes, bits: int) -> None:
@@ -87,9 +92,10 @@ class Membership:
         """Move to the next larger kind of store."""
         small = self._store
         if isinstance(small, _DictStore) and self._table_keys < self._memory_keys:
-            self._store, self._most = _TableStore(), self._memory_keys
+            table = _TableStore()
+            self._store, self._most, self._table = table, self._memory_keys, table.table
         else:
-            self._store, self._most = _FileStore(), float("inf")
+            self._store, self._most, self._table = _FileStore(), float("inf"), None
         self._store.fill(small.items())
         small.close()
         self._get = self._store.get
@@ -131,19 +137,18 @@ class _DictStore:
 
 class _TableStore:
     def __init__(self) -> None:
-        table = KeyTable()
-        self._table = table
+        self.table = KeyTable()
         # What is asked for each record is asked of the table itself.
-        self.get = table.get
-        self.put = table.put
-        self.items = table.items
+        self.get = self.table.get
+        self.put = self.table.put
+        self.items = self.table.items
 
     def fill(self, items: Iterator[tuple[bytes, int]]) -> None:
         for key, bits in items:
             self.put(key, bits)
 
     def count(self) -> int:
-        return len(self._table)
+        return len(self.table)
 
     def close(self) -> None:
         """Nothing to remove: memory goes with the store."""

@@ -144,8 +144,7 @@ class PartitionTask:
         self._count("read", "", len(records))
         if not records:
             return
-        held = self.membership.get
-        changes = self.plan.changes(self.partition.number, records, self._live, held)
+        changes = self.plan.changes(self.partition.number, records, self._live, self.membership)
         while refused := self._view_writer.write_until_refused(changes, self._live, writer):
             record, outcome = refused
             match outcome:

@@ -1,6 +1,7 @@
 # The types of view_writer.py, for Cython (its "augmenting .pxd"); without it the module runs as it is.
 cimport cython
 
+from bus.ports.read_record cimport key_of, time_of
 from bus.router.membership cimport Membership
 from bus.views.outcome cimport Upsert
 
@@ -20,6 +21,7 @@ cdef class ViewWriter:
 
     cdef int _hand_on(self, object writer) except -1
 
+    @cython.locals(key=bytes)
     cdef int _note(self, object record, object outcome, frozenset indexes) except -1
 
     cdef object _note_tombstones(

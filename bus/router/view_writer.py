@@ -7,6 +7,7 @@ The module is compiled where there is a C compiler: `view_writer.pxd` has the ty
 from collections.abc import Iterator, Sequence
 
 from bus.ports import Partition, Record
+from bus.ports.read_record import key_of, time_of
 from bus.ports.record_writer import RecordWriter, Written
 from bus.router.membership import Membership
 from bus.router.tombstones import Reason, tombstone_headers
@@ -78,11 +79,11 @@ class ViewWriter:
             writer.write_all(lot)
 
     def _note(self, record: Record, outcome: Outcome, indexes: frozenset[int]) -> None:
-        key = record.key() or b""
+        key = key_of(record) or b""
         members = self._membership.get(key)
         matched = 0
         if isinstance(outcome, Upsert) and outcome.projections:
-            timestamp = record.timestamp()[1]
+            timestamp = time_of(record)
             for index, value in outcome.projections:
                 bit, topic, number = self._targets[index]
                 matched |= bit
@@ -111,7 +112,7 @@ class ViewWriter:
                 continue
             if headers is None:
                 headers = tombstone_headers(record, self._partition, self._generation, reason)
-            timestamp = record.timestamp()[1]
+            timestamp = time_of(record)
             self._lot.append((topic, number, record.key(), None, headers, timestamp))
             bits |= bit
             self._counts[reason] = self._counts.get(reason, 0) + 1

@@ -3,8 +3,10 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
+from bus.ports.read_record cimport ReadRecord, key_of
 from bus.views.byte_test cimport ByteTest
 from bus.views.candidates cimport Candidates
+from bus.views.held cimport Held
 from bus.views.outcome cimport Upsert
 from bus.views.walker cimport Walker, is_text, read_varint, write_varint
 
@@ -110,6 +112,9 @@ cdef class Kernel:
     @cython.locals(outcomes=list)
     cpdef list apply(self, int partition, object records, frozenset only)
 
+    @cython.locals(read=ReadRecord)
+    cdef object _become(self, int partition, object record, frozenset only)
+
     @cython.locals(schema_id=cython.longlong, writer=WriterKernel)
     cdef object _outcome(
         self, int partition, long long position, bytes key, bytes value, frozenset only
@@ -123,5 +128,8 @@ cdef class Kernel:
 # In a C int the highest byte would be shifted into the sign.
 @cython.locals(size=Py_ssize_t, high=cython.longlong)
 cdef long long _schema_id(bytes value) except -1
+
+@cython.locals(key=bytes)
+cdef bint _is_held(object record, Held held) except -1
 
 cdef int _asked(object row_filter, dict seen) except -2

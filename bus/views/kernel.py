@@ -17,9 +17,11 @@ from typing import Final
 from bus.domain.record_key import KEY_MAX_BYTES, partition_of
 from bus.errors import MalformedRecord
 from bus.ports import Record
+from bus.ports.read_record import ReadRecord, key_of
 from bus.views.byte_test import ByteTest
 from bus.views.candidates import Candidates
 from bus.views.filter_values import Decode
+from bus.views.held import Held
 from bus.views.key_items import ExpectedKey, PossibleKey
 from bus.views.outcome import (
     DELETE,
@@ -265,14 +267,20 @@ class Kernel:
         partition: int,
         records: Iterable[Record],
         only: frozenset[int] | None,
-        held: Callable[[bytes], int],
+        held: Held,
     ) -> Iterator[tuple[Record, Outcome]]:
         """Yield those of `records` that change a view, and how; see `Plan.changes`."""
         for record in records:
-            key = record.key()
-            outcome = self._outcome(partition, record.offset() or 0, key, record.value(), only)
-            if outcome is not NOWHERE or (key is not None and held(key)):
+            outcome = self._become(partition, record, only)
+            if outcome is not NOWHERE or _is_held(record, held):
                 yield record, outcome
+
+    def _become(self, partition: int, record: Record, only: frozenset[int] | None) -> Outcome:
+        """Return what becomes of a record of whatever kind."""
+        if isinstance(record, ReadRecord):
+            read = record
+            return self._outcome(partition, read.position, read.raw_key, read.raw_value, only)
+        return self._outcome(partition, record.offset() or 0, record.key(), record.value(), only)
 
     def _outcome(
         self,
@@ -326,6 +334,12 @@ class Kernel:
         elif schema_id in self._registered:
             raise MalformedRecord("SCHEMA_FOREIGN", f"schema {schema_id} belongs to another topic")
         return writer
+
+
+def _is_held(record: Record, held: Held) -> bool:
+    """Tell whether a view holds the record's key."""
+    key = key_of(record)
+    return key is not None and bool(held.get(key))
 
 
 def _asked(row_filter: RowFilter | None, seen: dict[str, object]) -> int:

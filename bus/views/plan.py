@@ -4,7 +4,7 @@ Compile views to a plan: what is decided once for the records of a resource, and
 `kernel` applies it.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from bus.ports.pseudonym_secrets import PseudonymSecrets
 from bus.views.byte_test import ByteTest, compile_byte_test
 from bus.views.candidates import Candidates
 from bus.views.filter_values import compile_decode
+from bus.views.held import Held
 from bus.views.kernel import MAX_VALUE_BYTES, PREFIX_BYTES, Kernel, Projection, WriterKernel
 from bus.views.key_items import PossibleKey, expected_key, possible_key, text_key
 from bus.views.outcome import Delete, Outcome, Reject, SchemaPending, SourceRecord, Upsert
@@ -77,7 +78,7 @@ class Plan:
         partition: int,
         records: Iterable[Record],
         only: frozenset[int],
-        held: Callable[[bytes], int],
+        held: Held,
     ) -> Iterator[tuple[Record, Outcome]]:
         """
         Yield those of `records` that change something for the views `only`, and how; see `apply`.

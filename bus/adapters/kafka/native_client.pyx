@@ -17,6 +17,8 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc, realloc
 from posix.unistd cimport close, read
 
+from bus.ports.read_record cimport ReadRecord
+
 import os
 
 import confluent_kafka
@@ -155,19 +157,12 @@ cdef void *_client(object made, object kind, int expected) except? NULL:
 
 
 @cython.final
-@cython.no_gc
-@cython.freelist(4096)
-cdef class NativeRecord:
-    """See `bus.ports.Record`. What it has is its own, whatever becomes of the client."""
+cdef class ReadError:
+    """What is wrong where a record should be; see `Message` of confluent-kafka."""
 
     cdef str _topic
     cdef int32_t _partition
     cdef int64_t _offset
-    cdef bytes _key
-    cdef bytes _value
-    cdef int _time_kind
-    cdef int64_t _time
-    cdef tuple _headers
     cdef object _error
 
     def topic(self):
@@ -178,18 +173,6 @@ cdef class NativeRecord:
 
     def offset(self):
         return self._offset
-
-    def key(self):
-        return self._key
-
-    def value(self):
-        return self._value
-
-    def timestamp(self):
-        return (self._time_kind, self._time)
-
-    def headers(self):
-        return None if self._headers is None else list(self._headers)
 
     def error(self):
         return self._error
@@ -351,30 +334,41 @@ cdef int _sort_out(
     cdef Py_ssize_t at
     try:
         for at in range(count):
-            (errors if room[at].err else records).append(_record(room[at], topic))
+            if room[at].err:
+                errors.append(_error(room[at], topic))
+            else:
+                records.append(_record(room[at], topic))
     finally:
         for at in range(count):
             message_destroy(room[at])
     return 0
 
 
-cdef NativeRecord _record(Message *message, str topic):
-    cdef NativeRecord record = NativeRecord.__new__(NativeRecord)
+cdef ReadRecord _record(Message *message, str topic):
+    cdef ReadRecord record = ReadRecord.__new__(ReadRecord)
     cdef void *headers = NULL
-    record._topic = topic
-    record._partition = message.partition
-    record._offset = message.offset
-    if message.err:
-        record._error = KafkaError(message.err, error_text(message).decode("utf-8", "replace"))
-        return record
+    record.raw_topic = topic
+    record.raw_partition = message.partition
+    record.position = message.offset
     if message.key != NULL:
-        record._key = PyBytes_FromStringAndSize(<const char *>message.key, message.key_size)
+        record.raw_key = PyBytes_FromStringAndSize(<const char *>message.key, message.key_size)
     if message.value != NULL:
-        record._value = PyBytes_FromStringAndSize(<const char *>message.value, message.value_size)
-    record._time = message_timestamp(message, &record._time_kind)
+        record.raw_value = PyBytes_FromStringAndSize(
+            <const char *>message.value, message.value_size
+        )
+    record.time = message_timestamp(message, &record.time_kind)
     if message_headers(message, &headers) == 0:
-        record._headers = _read_headers(headers)
+        record.raw_headers = _read_headers(headers)
     return record
+
+
+cdef ReadError _error(Message *message, str topic):
+    cdef ReadError found = ReadError.__new__(ReadError)
+    found._topic = topic
+    found._partition = message.partition
+    found._offset = message.offset
+    found._error = KafkaError(message.err, error_text(message).decode("utf-8", "replace"))
+    return found
 
 
 cdef tuple _read_headers(void *headers):
