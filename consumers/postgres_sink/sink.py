@@ -82,7 +82,9 @@ class PostgresSink:
     def step(self) -> int:
         """Store what there is, waiting a little for it; return how many changes that was."""
         try:
-            if self._follower.moved():
+            self._follower.moved()
+            # Not only when it has just moved: the new topic may not have been there yet.
+            if self._loaded.topic != self._follower.descriptor.topic:
                 self._start_load()
         except SubscriptionEnded:
             self._note_end()
