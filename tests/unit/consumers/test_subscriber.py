@@ -115,6 +115,13 @@ def test_what_comes_after_the_view_has_been_handed_out_is_handed_out_once(
     assert poll(stream) == []
 
 
+def narrow(subscribed: Subscribed) -> None:
+    """Move the subscription to a narrower view with one record, and let the stream ask for it."""
+    subscribed.move("code")
+    subscribed.upsert("2")
+    subscribed.clock.sleep(DESCRIPTOR_SECONDS)
+
+
 def test_the_end_of_a_resync_waits_until_the_view_has_been_filled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -138,9 +145,7 @@ def test_a_change_of_topic_starts_the_view_over(
     """A narrower grant is loaded anew; what it does not hold any more does not come again."""
     stream = subscribe()
     poll(stream)
-    subscribed.move("code")
-    subscribed.upsert("2")
-    subscribed.clock.sleep(DESCRIPTOR_SECONDS)
+    narrow(subscribed)
 
     moved = list(stream.poll(0))
     subscribed.fill()
@@ -158,9 +163,7 @@ def test_a_new_topic_that_cannot_be_opened_yet_is_announced_when_it_can(
 ) -> None:
     stream = subscribe()
     poll(stream)
-    subscribed.move("code")
-    subscribed.upsert("2")
-    subscribed.clock.sleep(DESCRIPTOR_SECONDS)
+    narrow(subscribed)
     subscribed.readers.failures["open"] = BrokerUnavailable("no leader yet")
     with pytest.raises(BrokerUnavailable):
         poll(stream)
@@ -175,9 +178,7 @@ def test_a_topic_that_is_not_shown_yet_delays_the_stream_and_no_more(
     """The descriptor names the new topic a moment before its permission is there."""
     stream = subscribe()
     poll(stream)
-    subscribed.move("code")
-    subscribed.upsert("2")
-    subscribed.clock.sleep(DESCRIPTOR_SECONDS)
+    narrow(subscribed)
     shown = subscribed.clock.monotonic() + 5
     subscribed.readers.hidden = lambda _topic: subscribed.clock.monotonic() < shown
 
@@ -238,9 +239,7 @@ def test_a_narrowed_grant_stops_what_was_read_ahead_of_the_wider_view(
 ) -> None:
     stream = iter(subscribe())
     before = seen(list(islice(stream, 2)))
-    subscribed.move("code")
-    subscribed.upsert("2")
-    subscribed.clock.sleep(DESCRIPTOR_SECONDS)
+    narrow(subscribed)
 
     after = list(islice(stream, 2))
 

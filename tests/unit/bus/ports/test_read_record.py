@@ -1,9 +1,10 @@
 """Unit tests of `bus.ports.read_record`, and of who looks into such records."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import pytest
 
+from bus.adapters.memory.broker import MemoryRecord
 from bus.ports import Partition, Record
 from bus.ports.read_record import ReadRecord, key_of, time_of
 from bus.router.membership import Membership
@@ -11,37 +12,15 @@ from bus.router.runs import by_partition
 from bus.views.held import Held
 
 
-class OtherRecord:
-    """A record of another kind, as the client's own calls hand them out."""
-
-    def __init__(self, topic: str, partition: int, position: int) -> None:
-        self._where = topic, partition, position
-
-    def topic(self) -> str | None:
-        return self._where[0]
-
-    def partition(self) -> int | None:
-        return self._where[1]
-
-    def offset(self) -> int | None:
-        return self._where[2]
-
-    def key(self) -> bytes | None:
-        return b"key"
-
-    def value(self) -> bytes | None:
-        return None
-
-    def headers(self) -> Sequence[tuple[str, str | bytes | None]] | None:
-        return None
-
-    def timestamp(self) -> tuple[int, int]:
-        return 2, 1_700_000_000_000
-
-
 def read(topic: str, partition: int, position: int) -> Record:
     """Return a record of the kind that is looked into."""
     return ReadRecord(topic, partition, position, b"key", None, time_kind=2, time=1_700_000_000_000)
+
+
+def other(topic: str, partition: int, position: int) -> Record:
+    """Return a record of another kind."""
+    where = Partition(topic, partition)
+    return MemoryRecord(where, position, b"key", None, None, 1_700_000_000_000, None)
 
 
 def test_it_says_what_a_record_says() -> None:
@@ -56,8 +35,8 @@ def test_it_says_what_a_record_says() -> None:
     assert read("t", 0, 0).headers() is None
 
 
-@pytest.mark.parametrize("kind", [read, OtherRecord])
-def test_both_kinds_are_looked_into(kind: type[OtherRecord]) -> None:
+@pytest.mark.parametrize("kind", [read, other])
+def test_both_kinds_are_looked_into(kind: Callable[[str, int, int], Record]) -> None:
     record = kind("t", 0, 0)
 
     assert key_of(record) == b"key"
@@ -70,10 +49,10 @@ def test_records_of_both_kinds_are_sorted_by_partition() -> None:
         for position, (made, topic, partition) in enumerate(
             [
                 (read, "a", 0),
-                (OtherRecord, "a", 0),
+                (other, "a", 0),
                 (read, "a", 1),
                 (read, "b", 1),
-                (OtherRecord, "b", 0),
+                (other, "b", 0),
                 (read, "a", 0),
             ]
         )
