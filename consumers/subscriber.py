@@ -86,7 +86,12 @@ class Subscriber:
             yield from self.poll(_WAIT_SECONDS)
 
     def poll(self, seconds: float) -> Iterator[Change]:
-        """Yield the changes that are there, waiting at most `seconds` for the first."""
+        """
+        Yield the changes that are there, waiting at most `seconds` for the first.
+
+        It takes longer when the view is opened, at the start or after a move, and Kafka does not
+        show its topic yet.
+        """
         if not self._begun:
             self._begin()
             self._begun = True
