@@ -22,7 +22,7 @@ from bus.ports.read_record cimport ReadRecord
 import os
 
 import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException, cimpl
+from confluent_kafka import KafkaError, cimpl
 
 #: Releases whose objects were looked at: the client is the first that stands in them.
 _KNOWN = {"2.16.0": 176}
@@ -71,6 +71,7 @@ cdef enum:
     KEY = 5
     FLAGS = 7
     TIMESTAMP = 8
+    HEADERS = 10  # which are the client's own as soon as it has taken the record
 
 cdef enum:
     COPY = 2
@@ -89,9 +90,11 @@ ctypedef void (*_Forward)(void *, void *) noexcept
 ctypedef int (*_Produce)(void *, ...) noexcept
 ctypedef void *(*_Topic)(void *, const char *, void *) noexcept
 ctypedef int (*_Type)(void *) noexcept
+ctypedef void *(*_NewHeaders)(size_t) noexcept
+ctypedef int (*_AddHeader)(void *, const char *, ssize_t, const void *, ssize_t) noexcept
 
 cdef _ConsumeBatch consume_batch
-cdef _Destroy message_destroy, queue_destroy, topic_destroy
+cdef _Destroy message_destroy, queue_destroy, topic_destroy, headers_destroy
 cdef _Timestamp message_timestamp
 cdef _ErrorText error_text
 cdef _Headers message_headers
@@ -104,6 +107,8 @@ cdef _Forward queue_forward
 cdef _Topic topic_new
 cdef _Produce produce_one
 cdef _Type client_type
+cdef _NewHeaders headers_new
+cdef _AddHeader header_add
 
 
 cdef bint _find() except -1:
@@ -111,6 +116,7 @@ cdef bint _find() except -1:
     global consume_batch, message_destroy, message_timestamp, message_headers, header_at, error_text
     global queue_of_consumer, queue_of_partition, queue_forward, queue_length, queue_destroy
     global wake_up, topic_new, topic_destroy, produce_one, client_type
+    global headers_new, header_add, headers_destroy
     cdef bytes path = cimpl.__file__.encode()
     cdef void *library = dlopen(PyBytes_AS_STRING(path), RTLD_NOW | RTLD_NOLOAD)
     if library == NULL:
@@ -131,6 +137,9 @@ cdef bint _find() except -1:
     topic_destroy = <_Destroy>dlsym(library, b"rd_kafka_topic_destroy")
     produce_one = <_Produce>dlsym(library, b"rd_kafka_producev")
     client_type = <_Type>dlsym(library, b"rd_kafka_type")
+    headers_new = <_NewHeaders>dlsym(library, b"rd_kafka_headers_new")
+    header_add = <_AddHeader>dlsym(library, b"rd_kafka_header_add")
+    headers_destroy = <_Destroy>dlsym(library, b"rd_kafka_headers_destroy")
     return not (
         consume_batch == NULL or message_destroy == NULL or message_timestamp == NULL
         or message_headers == NULL or header_at == NULL or error_text == NULL
@@ -138,6 +147,7 @@ cdef bint _find() except -1:
         or queue_length == NULL or queue_destroy == NULL or wake_up == NULL
         or topic_new == NULL or topic_destroy == NULL
         or produce_one == NULL or client_type == NULL
+        or headers_new == NULL or header_add == NULL or headers_destroy == NULL
     )
 
 
@@ -220,11 +230,11 @@ cdef class RecordQueues:
             return
         if self._client == NULL:
             raise RuntimeError("closed")
+        self._queues = _with_room(self._queues, self._count, &self._space)
         cdef bytes name = topic.encode()
         cdef void *queue = queue_of_partition(self._client, PyBytes_AS_STRING(name), partition)
         if queue == NULL:
             raise MemoryError
-        self._make_space()
         # From now on the client does not add what comes to its own queue, however often the
         # partition is given back and taken again.
         queue_forward(queue, NULL)
@@ -311,20 +321,11 @@ cdef class RecordQueues:
         free(self._room)
         self._queues = NULL
         self._room = NULL
+        self._space = 0
         if self._wakes >= 0:
             close(self._wakes)
             close(self._wake)
             self._wakes = self._wake = -1
-
-    cdef int _make_space(self) except -1:
-        cdef void *more
-        if self._count == self._space:
-            more = realloc(self._queues, (2 * self._space + 16) * sizeof(void *))
-            if more == NULL:
-                raise MemoryError
-            self._queues = <void **>more
-            self._space = 2 * self._space + 16
-        return 0
 
 
 cdef int _sort_out(
@@ -384,6 +385,23 @@ cdef tuple _read_headers(void *headers):
         found.append((name.decode("utf-8", "replace"), said))
         at += 1
     return tuple(found)
+
+
+cdef void *_write_headers(object headers) except NULL:
+    """Return headers of the client's, which are to be handed over or destroyed."""
+    cdef bytes name, value
+    cdef void *made = headers_new(len(headers))
+    if made == NULL:
+        raise MemoryError
+    try:
+        for named, value in headers:
+            name = named.encode()
+            if header_add(made, PyBytes_AS_STRING(name), -1, _start(value), _size(value)):
+                raise MemoryError
+    except BaseException:
+        headers_destroy(made)
+        raise
+    return made
 
 
 def queues_of(object consumer, size_t most):
@@ -450,27 +468,34 @@ cdef class RecordProducer:
         cdef str topic, before = None
         cdef bytes key, value
         cdef void *handle = NULL
+        cdef void *its_headers
         cdef int32_t partition
         cdef int64_t timestamp
         if self._client == NULL:
             raise RuntimeError("closed")
         for topic, partition, key, value, headers, timestamp in records:
-            if headers is not None:
-                # A tombstone: few are, and they may cost what they cost.
-                try:
-                    self._producer.produce(
-                        topic, value, key, partition, None, None, timestamp, headers
-                    )
-                except (BufferError, KafkaException):
-                    return taken
-                taken += 1
-                continue
             if topic is not before:
                 handle = self._handle(topic)
                 before = topic
                 if handle == NULL:
                     return taken
-            if produce_one(
+            if headers is not None:
+                # A tombstone.
+                its_headers = _write_headers(headers)
+                if produce_one(
+                    self._client,
+                    <int>TOPIC, handle,
+                    <int>PARTITION, partition,
+                    <int>VALUE, _start(value), _size(value),
+                    <int>KEY, _start(key), _size(key),
+                    <int>FLAGS, <int>COPY,
+                    <int>TIMESTAMP, timestamp,
+                    <int>HEADERS, its_headers,
+                    <int>END,
+                ):
+                    headers_destroy(its_headers)
+                    return taken
+            elif produce_one(
                 self._client,
                 <int>TOPIC, handle,
                 <int>PARTITION, partition,
@@ -494,13 +519,7 @@ cdef class RecordProducer:
         place = self._places.get(topic)
         if place is not None:
             return self._topics[<Py_ssize_t>place]
-        cdef void *more
-        if self._count == self._space:
-            more = realloc(self._topics, (2 * self._space + 16) * sizeof(void *))
-            if more == NULL:
-                raise MemoryError
-            self._topics = <void **>more
-            self._space = 2 * self._space + 16
+        self._topics = _with_room(self._topics, self._count, &self._space)
         cdef bytes name = topic.encode()
         cdef void *handle = topic_new(self._client, PyBytes_AS_STRING(name), NULL)
         if handle != NULL:
@@ -529,6 +548,18 @@ def producer_of(object producer):
     made._client = client
     made._places = {}
     return made
+
+
+cdef void **_with_room(void **places, Py_ssize_t count, Py_ssize_t *space) except NULL:
+    """Return `places`, of which `count` are taken, with room for one more."""
+    cdef void *more
+    if places == NULL or count == space[0]:
+        more = realloc(places, (2 * space[0] + 16) * sizeof(void *))
+        if more == NULL:
+            raise MemoryError
+        space[0] = 2 * space[0] + 16
+        return <void **>more
+    return places
 
 
 cdef inline const void *_start(bytes said) noexcept:
