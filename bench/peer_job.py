@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from typing import Any
 
 import fastavro
@@ -16,7 +17,9 @@ from bus.ports import Committed, Partition
 from bus.views.plan import PREFIX_BYTES
 
 _READ_RECORDS = 10_000
-_READ_SECONDS = 10.0
+_READ_SECONDS = 1.0
+#: Of a thousand partitions, some take their time.
+_STILL_SECONDS = 60.0
 
 
 class PeerJobs:
@@ -74,13 +77,16 @@ class PeerJobs:
         ends = self._readers.ends(list(starts))
         reader = self._readers.open(starts)
         found: dict[Partition, list[Encoded]] = {partition: [] for partition in starts}
+        deadline = time.monotonic() + _STILL_SECONDS
         try:
             while left := [at for at in starts if reader.position(at) < ends[at]]:
                 records = reader.read(_READ_RECORDS, _READ_SECONDS)
                 for each in records:
                     at = Partition(each.topic() or "", each.partition() or 0)
                     found[at].append((each.key() or b"", each.value() or b""))
-                if not records and any(reader.position(at) < ends[at] for at in left):
+                if records:
+                    deadline = time.monotonic() + _STILL_SECONDS
+                elif time.monotonic() > deadline:
                     raise TimeoutError(f"{left[0].topic} cannot be read up to {ends[left[0]]}")
         finally:
             reader.close()
