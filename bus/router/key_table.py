@@ -43,6 +43,12 @@ class KeyTable:
         entry = self._entry(key, _hash32(key))
         return 0 if entry < 0 else self._patterns[self._bits[entry]]
 
+    def expect(self, key: bytes) -> None:
+        """Let the processor fetch what `get` looks at first, which is where it would wait."""
+        if _COMPILED:
+            # key_table.pxd has it.
+            _fetch(self._slots, _hash32(key) & self._mask)  # type: ignore[name-defined]  # noqa: F821
+
     def put(self, key: bytes, bits: int) -> None:
         """Make `bits` those of `key`."""
         number = self._numbers.get(bits, -1)
@@ -102,11 +108,8 @@ class KeyTable:
             return False
         if not _COMPILED:
             return self._buffer[start : start + size] == key
-        # A loop in C; `all` of a generator is none.
-        for at in range(size):  # noqa: SIM110
-            if self._buffer[start + at] != key[at]:
-                return False
-        return True
+        # key_table.pxd has it.
+        return _is_same(self._buffer, start, key)  # type: ignore[name-defined,no-any-return]  # noqa: F821
 
     def _add(self, key: bytes, hashed: int, number: int) -> None:
         if self._entries == self._most or self._used + len(key) > self._room:

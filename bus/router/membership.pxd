@@ -14,6 +14,8 @@ cdef class Membership(Held):
 
     cpdef object get(self, bytes key)
 
+    cpdef object expect(self, bytes key)
+
     cpdef object set(self, bytes key, object bits)
 
     cpdef object change(self, bytes key, object before, object bits)

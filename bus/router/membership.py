@@ -48,6 +48,11 @@ class Membership(Held):
             return self._table.get(key)
         return self._get(key) or 0
 
+    def expect(self, key: bytes) -> None:  # type: ignore[explicit-override]
+        """Get ready to be asked for `key`."""
+        if self._table is not None:
+            self._table.expect(key)
+
     def set(self, key: bytes, bits: int) -> None:
         """Make `bits` the views that hold `key`; undone unless `settle` follows."""
         self.change(key, self.get(key), bits)

@@ -10,6 +10,7 @@ cdef class _Lookup:
 cdef class Candidates:
     cdef tuple _everywhere
     cdef list _lookups
+    cdef bint _always_some
 
-    @cython.locals(found=tuple, more=tuple, lookup=_Lookup)
+    @cython.locals(found=tuple, nowhere=tuple, more=tuple, lookup=_Lookup)
     cpdef tuple find(self, bytes value, long long[::1] ends)

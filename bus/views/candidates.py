@@ -56,6 +56,7 @@ class Candidates:
                     certain, asked = lookup.views.setdefault(written, ([], []))
                     (certain if demand.exact else asked).append(position)
         self._lookups = list(lookups.values())
+        self._always_some = bool(always or tested)
 
     def find(self, value: bytes, ends: "array[int]") -> Found:
         """
@@ -65,10 +66,12 @@ class Candidates:
         changed.
         """
         found = self._everywhere
+        nowhere = None if self._always_some else found
         for lookup in self._lookups:
             more = lookup.views.get(value[ends[lookup.place] : ends[lookup.place + 1]])
-            if more is not None:
-                found = found[0] + more[0], found[1] + more[1]
+            if more is None:
+                continue
+            found = (found[0] + more[0], found[1] + more[1]) if found is not nowhere else more
         return found
 
 

@@ -11,3 +11,6 @@ class Held:
     def get(self, key: bytes) -> int:
         """Return the bits of the views that hold `key`."""
         raise NotImplementedError
+
+    def expect(self, key: bytes) -> None:
+        """Know that `key` will be asked for soon; whoever can do nothing about it need not."""

@@ -1,18 +1,18 @@
 # The types of kernel.py, for Cython (its "augmenting .pxd"); without it the module runs as it is.
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from bus.ports.read_record cimport ReadRecord, key_of
 from bus.views.byte_test cimport ByteTest
 from bus.views.candidates cimport Candidates
 from bus.views.held cimport Held
-from bus.views.outcome cimport Upsert
+from bus.views.outcome cimport upsert
 from bus.views.walker cimport Walker, is_text, read_varint, write_varint
 
 cdef bint _COMPILED
 cdef bytes _NO_MARK
-cdef int _FIRST_BITS, _FIRST_MASK, _CONTINUES
+cdef int _AHEAD, _FIRST_BITS, _FIRST_MASK, _CONTINUES
 
 # What `WriterKernel._joined` returns for a view in which nothing is treated.
 cdef inline bytes _spliced(
@@ -49,6 +49,12 @@ cdef inline bytes _spliced(
         to += part
     return made
 
+# Tells whether `wanted` stands in `value` from `start` on; there are as many bytes.
+cdef inline bint _stands_at(bytes value, Py_ssize_t start, bytes wanted) noexcept:
+    return 0 == memcmp(
+        PyBytes_AS_STRING(value) + start, PyBytes_AS_STRING(wanted), PyBytes_GET_SIZE(wanted)
+    )
+
 @cython.final
 cdef class Projection:
     cdef public object index
@@ -77,7 +83,7 @@ cdef class WriterKernel:
     cdef list _decodes
     cdef list _filter_errors
 
-    @cython.locals(after=Py_ssize_t, found=list, tested=list)
+    @cython.locals(after=Py_ssize_t, found=list, tested=list, asked=list)
     cpdef object outcome(
         self, bytes value, bytes key, int partition, long long position, frozenset only
     )
@@ -93,7 +99,7 @@ cdef class WriterKernel:
 
     cdef dict _decode(self, bytes value)
 
-    @cython.locals(projection=Projection, projected=list, made=bytes)
+    @cython.locals(projection=Projection, projected=tuple, one=tuple, made=bytes)
     cdef object _project(self, bytes value, list found, frozenset only)
 
     @cython.locals(
@@ -108,6 +114,8 @@ cdef class Kernel:
     cdef object _registered
     cdef object _possible_key
     cdef dict _writers
+    cdef long long _last_id
+    cdef WriterKernel _last
 
     @cython.locals(outcomes=list)
     cpdef list apply(self, int partition, object records, frozenset only)
@@ -128,6 +136,9 @@ cdef class Kernel:
 # In a C int the highest byte would be shifted into the sign.
 @cython.locals(size=Py_ssize_t, high=cython.longlong)
 cdef long long _schema_id(bytes value) except -1
+
+@cython.locals(key=bytes)
+cdef int _expect(object records, Held held) except -1
 
 @cython.locals(key=bytes)
 cdef bint _is_held(object record, Held held) except -1

@@ -30,7 +30,7 @@ from bus.views.outcome import (
     Reject,
     SchemaPending,
     SourceRecord,
-    Upsert,
+    upsert,
 )
 from bus.views.row_filter import RowFilter
 from bus.views.treated import Treat
@@ -46,6 +46,8 @@ _FIRST_BITS = 6
 _FIRST_MASK = 0x3F
 _CONTINUES = 0x80
 _COMPILED = COMPILED
+#: So many keys are expected at once: enough to be fetched while others are worked on.
+_AHEAD = 32
 
 
 class Projection:
@@ -138,7 +140,8 @@ class WriterKernel:
             raise MalformedRecord("KEY_MISMATCH", "the key differs from the record's key items")
         found, tested = self._candidates.find(value, self._ends)
         if tested:
-            found = found + self._ask(value, tested, only)
+            asked = self._ask(value, tested, only)
+            found = found + asked if found else asked
         if not found:
             return NOWHERE
         if len(found) > 1:
@@ -152,7 +155,12 @@ class WriterKernel:
             return self._expected_key(value, self._seen_ends) == key
         _, start = read_varint(value, self._ends[self._text_key])
         end = self._ends[self._text_key + 1]
-        return end - start == len(key) and value.startswith(key, start)
+        if end - start != len(key):
+            return False
+        if _COMPILED:
+            # kernel.pxd has it: without a method to call.
+            return _stands_at(value, start, key)  # type: ignore[name-defined,no-any-return]  # noqa: F821
+        return value.startswith(key, start)
 
     def _place(self, partition: int, position: int) -> None:
         """Note what `meta` says of where the record stands."""
@@ -196,7 +204,7 @@ class WriterKernel:
 
     def _project(self, value: bytes, found: list[int], only: frozenset[int] | None) -> Outcome:
         """Return the views of the record, each as its bytes."""
-        projected = []
+        projected: tuple[tuple[int, bytes], ...] = ()
         for at in found:
             projection = self._projections[at]
             if only is not None and projection.index not in only:
@@ -215,8 +223,10 @@ class WriterKernel:
                 )
             else:
                 made = self._joined(value, projection)
-            projected.append((projection.index, made))
-        return Upsert(tuple(projected))
+            one = ((projection.index, made),)
+            # Most often it is the only one.
+            projected = projected + one if projected else one
+        return upsert(projected)
 
     def _joined(self, value: bytes, projection: Projection) -> bytes:
         """Return the bytes of one view: schema id, `meta`, and the pieces of the record."""
@@ -252,6 +262,9 @@ class Kernel:
         self._registered = registered
         self._possible_key = possible_key
         self._writers: dict[int, WriterKernel] = {}
+        #: The one that was needed last, which most often is needed next.
+        self._last_id = -1
+        self._last: WriterKernel | None = None
 
     def apply(
         self, partition: int, records: Iterable[SourceRecord], only: frozenset[int] | None
@@ -265,15 +278,18 @@ class Kernel:
     def changes(
         self,
         partition: int,
-        records: Iterable[Record],
+        records: Sequence[Record],
         only: frozenset[int] | None,
         held: Held,
     ) -> Iterator[tuple[Record, Outcome]]:
         """Yield those of `records` that change a view, and how; see `Plan.changes`."""
-        for record in records:
-            outcome = self._become(partition, record, only)
-            if outcome is not NOWHERE or _is_held(record, held):
-                yield record, outcome
+        for start in range(0, len(records), _AHEAD):
+            next_ones = records[start : start + _AHEAD]
+            _expect(next_ones, held)
+            for record in next_ones:
+                outcome = self._become(partition, record, only)
+                if outcome is not NOWHERE or _is_held(record, held):
+                    yield record, outcome
 
     def _become(self, partition: int, record: Record, only: frozenset[int] | None) -> Outcome:
         """Return what becomes of a record of whatever kind."""
@@ -298,11 +314,12 @@ class Kernel:
                 self._check_delete(key)
                 return DELETE
             schema_id = _schema_id(value)
-            writer = self._writers.get(schema_id)
-            if writer is None:
+            writer = self._last
+            if writer is None or schema_id != self._last_id:
                 writer = self._writer(schema_id)
                 if writer is None:
                     return SchemaPending(schema_id)
+                self._last, self._last_id = writer, schema_id
             return writer.outcome(value, key, partition, position, only)
         except MalformedRecord as error:
             return Reject(error.code, error.reason)
@@ -328,12 +345,23 @@ class Kernel:
 
     def _writer(self, schema_id: int) -> WriterKernel | None:
         """Return the kernel for records of a schema; None if the policy does not know it yet."""
+        writer = self._writers.get(schema_id)
+        if writer is not None:
+            return writer
         writer = self._compile_writer(schema_id)
         if writer is not None:
             self._writers[schema_id] = writer
         elif schema_id in self._registered:
             raise MalformedRecord("SCHEMA_FOREIGN", f"schema {schema_id} belongs to another topic")
         return writer
+
+
+def _expect(records: Sequence[Record], held: Held) -> None:
+    """Say which keys will be asked for."""
+    for record in records:
+        key = key_of(record)
+        if key is not None:
+            held.expect(key)
 
 
 def _is_held(record: Record, held: Held) -> bool:

@@ -1,6 +1,12 @@
 # The types of outcome.py, for Cython (its "augmenting .pxd"); without it the module runs as it is.
 cimport cython
 
+# What it holds holds nothing back, so it need not be looked at when garbage is looked for.
 @cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class Upsert:
     cdef readonly tuple projections
+
+@cython.locals(made=Upsert)
+cpdef Upsert upsert(tuple projections)

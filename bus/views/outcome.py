@@ -31,6 +31,13 @@ class Upsert:
         return f"Upsert({self.projections!r})"
 
 
+def upsert(projections: tuple[tuple[int, bytes], ...]) -> Upsert:
+    """Return what says `projections`, compiled without a call."""
+    made = Upsert.__new__(Upsert)
+    made.projections = projections
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Delete:
     """The record is gone, for every view that holds it."""

@@ -76,7 +76,7 @@ class Plan:
     def changes(
         self,
         partition: int,
-        records: Iterable[Record],
+        records: Sequence[Record],
         only: frozenset[int],
         held: Held,
     ) -> Iterator[tuple[Record, Outcome]]:

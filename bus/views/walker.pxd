@@ -1,5 +1,7 @@
 # The types of walker.py, for Cython (its "augmenting .pxd"); without it the module runs as it is.
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.string cimport memcpy
 
 cdef bint _COMPILED
 cdef int _CONTINUES, _LAST_SHIFT
@@ -70,6 +72,28 @@ cdef class Walker:
     cdef Py_ssize_t _read(self, bytes data, Py_ssize_t position) except -1
 
     cdef object _out_of_range(self, int row, long long value, Py_ssize_t position)
+
+# Returns up to where there is nothing but ASCII without U+0000, in steps of eight bytes.
+cdef inline Py_ssize_t _after_ascii(bytes data, Py_ssize_t start, Py_ssize_t after) noexcept:
+    cdef const char *text = PyBytes_AS_STRING(data)
+    cdef Py_ssize_t at = start
+    cdef unsigned long long eight
+    if after - start < 8:
+        return start
+    while True:
+        memcpy(&eight, text + at, 8)
+        # The high bit is set in a byte of more than 0x7f, and in one of which 1 cannot be taken.
+        if (eight | (eight - 0x0101010101010101ULL)) & 0x8080808080808080ULL:
+            return at
+        at += 8
+        if after - at < 8:
+            # The last eight, some of them once more.
+            if at == after:
+                return after
+            memcpy(&eight, text + after - 8, 8)
+            if (eight | (eight - 0x0101010101010101ULL)) & 0x8080808080808080ULL:
+                return at
+            return after
 
 @cython.locals(at=Py_ssize_t, byte=int, size=Py_ssize_t)
 cpdef bint is_text(bytes data, Py_ssize_t start, Py_ssize_t after) noexcept

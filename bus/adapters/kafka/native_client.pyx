@@ -465,6 +465,7 @@ cdef class RecordProducer:
         why it does not take it.
         """
         cdef Py_ssize_t taken = 0
+        cdef tuple record
         cdef str topic, before = None
         cdef bytes key, value
         cdef void *handle = NULL
@@ -473,7 +474,8 @@ cdef class RecordProducer:
         cdef int64_t timestamp
         if self._client == NULL:
             raise RuntimeError("closed")
-        for topic, partition, key, value, headers, timestamp in records:
+        for record in records:
+            topic, partition, key, value, headers, timestamp = record
             if topic is not before:
                 handle = self._handle(topic)
                 before = topic

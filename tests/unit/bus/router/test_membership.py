@@ -37,6 +37,7 @@ def test_a_table_is_a_dictionary(table_of: Any, changes: list[tuple[bytes, int]]
     """design.md \u00a76: membership is known, never guessed."""
     table, model = table_of(), dict[bytes, int]()
     for key, bits in changes:
+        table.expect(key)
         table.put(key, bits)
         model[key] = bits
     held = {key: bits for key, bits in model.items() if bits}
@@ -90,6 +91,7 @@ def test_wherever_the_keys_are_they_are_the_same(
     membership = Membership(table_keys=sizes[0], memory_keys=sizes[1])
     now, settled = dict[bytes, int](), dict[bytes, int]()
     for what, key, bits in steps:
+        membership.expect(key)
         match what:
             case "set":
                 membership.set(key, bits)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bus.errors import ContractError, MalformedRecord
 from bus.views.schema_tree import parse_schema
-from bus.views.walker import MAX_DEPTH, compile_walk, read_varint, write_varint
+from bus.views.walker import MAX_DEPTH, compile_walk, is_text, read_varint, write_varint
 from tests.avro_cases import record_cases
 
 _TREE = {
@@ -253,3 +253,27 @@ def read_by_apache(schema: str, stream: io.BytesIO) -> None:
     """Read one record with Apache avro; raise whatever it raises."""
     parsed = avro.schema.parse(schema)
     avro.io.DatumReader(parsed).read(avro.io.BinaryDecoder(stream))
+
+
+def test_text_is_what_python_takes_for_it_wherever_it_stands() -> None:
+    """Compiled, eight bytes are looked at together: each place in them, and what is left over."""
+    for size in range(26):
+        plain = b"abcdefghijklmnopqrstuvwxyz"[:size]
+        assert is_text(plain, 0, size)
+        for at in range(size):
+            for other in (b"\x00", b"\x01", b"\x7f", b"\x80", b"\xff", b"\xc3\xa9", "省".encode()):
+                data = b"\xff" + plain[:at] + other + plain[at + 1 :] + b"\x00"
+                assert is_text(data, 1, len(data) - 1) == is_python_text(data[1:-1]), data
+
+
+@given(data=st.binary(max_size=40) | st.text(max_size=30).map(str.encode))
+def test_text_is_what_python_takes_for_it(data: bytes) -> None:
+    assert is_text(data, 0, len(data)) == is_python_text(data)
+
+
+def is_python_text(data: bytes) -> bool:
+    """Tell whether Python decodes `data`, which may not contain U+0000."""
+    try:
+        return "\x00" not in data.decode()
+    except UnicodeDecodeError:
+        return False
