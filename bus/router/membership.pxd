@@ -1,4 +1,6 @@
 # The types of membership.py, for Cython (its "augmenting .pxd"); without it the module runs as it is.
+cimport cython
+
 from bus.router.key_table cimport KeyTable
 from bus.views.held cimport Held
 
@@ -20,4 +22,5 @@ cdef class Membership(Held):
 
     cpdef object change(self, bytes key, object before, object bits)
 
+    @cython.locals(held=Py_ssize_t)
     cdef object _put(self, bytes key, object bits)

@@ -89,8 +89,13 @@ class Membership(Held):
         self._store.close()
 
     def _put(self, key: bytes, bits: int) -> None:
-        self._store.put(key, bits)
-        if self._store.count() > self._most:
+        if self._table is not None:
+            self._table.put(key, bits)
+            held = len(self._table)
+        else:
+            self._store.put(key, bits)
+            held = self._store.count()
+        if held > self._most:
             self._outgrow()
 
     def _outgrow(self) -> None:
