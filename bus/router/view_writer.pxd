@@ -21,7 +21,7 @@ cdef class ViewWriter:
 
     cdef int _hand_on(self, object writer) except -1
 
-    @cython.locals(key=bytes)
+    @cython.locals(key=bytes, index=Py_ssize_t)
     cdef int _note(self, object record, object outcome, frozenset indexes) except -1
 
     cdef object _note_tombstones(

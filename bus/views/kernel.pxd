@@ -94,12 +94,12 @@ cdef class WriterKernel:
     @cython.locals(high=cython.longlong, first=int)
     cdef int _place(self, int partition, long long position) except -1
 
-    @cython.locals(projection=Projection, found=list, matched=int)
+    @cython.locals(at=Py_ssize_t, projection=Projection, found=list, matched=int)
     cdef list _ask(self, bytes value, list tested, frozenset only)
 
     cdef dict _decode(self, bytes value)
 
-    @cython.locals(projection=Projection, projected=tuple, one=tuple, made=bytes)
+    @cython.locals(at=Py_ssize_t, projection=Projection, projected=tuple, one=tuple, made=bytes)
     cdef object _project(self, bytes value, list found, frozenset only)
 
     @cython.locals(
