@@ -3,6 +3,7 @@ cimport cython
 
 from bus.ports.read_record cimport key_of, time_of
 from bus.router.membership cimport Membership
+from bus.views.kernel cimport Changes
 from bus.views.outcome cimport Upsert
 
 cdef int _LOT
@@ -19,6 +20,8 @@ cdef class ViewWriter:
 
     cpdef object write_until_refused(self, object changes, frozenset indexes, object writer)
 
+    cdef object _write(self, Changes changes, frozenset indexes, object writer)
+
     cdef int _hand_on(self, object writer) except -1
 
     @cython.locals(key=bytes, index=Py_ssize_t)
@@ -27,3 +30,5 @@ cdef class ViewWriter:
     cdef object _note_tombstones(
         self, object record, frozenset indexes, object gone, object reason
     )
+
+cdef bint _is_refused(object outcome) except -1

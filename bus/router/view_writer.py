@@ -11,6 +11,7 @@ from bus.ports.read_record import key_of, time_of
 from bus.ports.record_writer import RecordWriter, Written
 from bus.router.membership import Membership
 from bus.router.tombstones import Reason, tombstone_headers
+from bus.views.kernel import Changes
 from bus.views.outcome import DELETE, Outcome, Upsert
 
 #: View records are handed on in lots, so that they are on their way while others are made.
@@ -53,15 +54,30 @@ class ViewWriter:
         refused = None
         # Of a transaction that ended before its time, something may be left.
         self._lot = []
-        for record, outcome in changes:
-            if not isinstance(outcome, Upsert) and outcome is not DELETE:
-                refused = record, outcome
-                break
-            self._note(record, outcome, indexes)
-            if len(self._lot) >= _LOT:
-                self._hand_on(writer)
+        if isinstance(changes, Changes):
+            refused = self._write(changes, indexes, writer)
+        else:
+            for record, outcome in changes:
+                if _is_refused(outcome):
+                    refused = record, outcome
+                    break
+                self._note(record, outcome, indexes)
+                if len(self._lot) >= _LOT:
+                    self._hand_on(writer)
         self._hand_on(writer)
         return refused
+
+    def _write(
+        self, changes: Changes, indexes: frozenset[int], writer: RecordWriter
+    ) -> tuple[Record, Outcome] | None:
+        """Do the same with what need not make a pair for each."""
+        while changes.advance():
+            if _is_refused(changes.outcome):
+                return changes.record, changes.outcome
+            self._note(changes.record, changes.outcome, indexes)
+            if len(self._lot) >= _LOT:
+                self._hand_on(writer)
+        return None
 
     def take_counts(self) -> dict[str, int]:
         """Return how many records were written since it was called last, by what they say."""
@@ -117,3 +133,7 @@ class ViewWriter:
             bits |= bit
             self._counts[reason] = self._counts.get(reason, 0) + 1
         return bits
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    return not isinstance(outcome, Upsert) and outcome is not DELETE

@@ -121,7 +121,7 @@ cdef class Kernel:
     cpdef list apply(self, int partition, object records, frozenset only)
 
     @cython.locals(read=ReadRecord)
-    cdef object _become(self, int partition, object record, frozenset only)
+    cpdef object become(self, int partition, object record, frozenset only)
 
     @cython.locals(schema_id=cython.longlong, writer=WriterKernel)
     cdef object _outcome(
@@ -132,6 +132,20 @@ cdef class Kernel:
     cdef int _check_delete(self, bytes key) except -1
     cdef int _check_partition(self, int partition, bytes key) except -1
     cdef WriterKernel _writer(self, long long schema_id)
+
+@cython.final
+cdef class Changes:
+    cdef Kernel _kernel
+    cdef int _partition
+    cdef object _records
+    cdef frozenset _only
+    cdef Held _held
+    cdef Py_ssize_t _at
+    cdef Py_ssize_t _count
+    cdef readonly object record
+    cdef readonly object outcome
+
+    cpdef bint advance(self) except -1
 
 # In a C int the highest byte would be shifted into the sign.
 @cython.locals(size=Py_ssize_t, high=cython.longlong)

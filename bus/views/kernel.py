@@ -11,7 +11,7 @@ and not for each record is in `plan`.
 """
 
 from array import array
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
 from bus.domain.record_key import KEY_MAX_BYTES, partition_of
@@ -281,17 +281,11 @@ class Kernel:
         records: Sequence[Record],
         only: frozenset[int] | None,
         held: Held,
-    ) -> Iterator[tuple[Record, Outcome]]:
-        """Yield those of `records` that change a view, and how; see `Plan.changes`."""
-        for start in range(0, len(records), _AHEAD):
-            next_ones = records[start : start + _AHEAD]
-            _expect(next_ones, held)
-            for record in next_ones:
-                outcome = self._become(partition, record, only)
-                if outcome is not NOWHERE or _is_held(record, held):
-                    yield record, outcome
+    ) -> "Changes":
+        """Return those of `records` that change a view, and how; see `Plan.changes`."""
+        return Changes(self, partition, records, only, held)
 
-    def _become(self, partition: int, record: Record, only: frozenset[int] | None) -> Outcome:
+    def become(self, partition: int, record: Record, only: frozenset[int] | None) -> Outcome:
         """Return what becomes of a record of whatever kind."""
         if isinstance(record, ReadRecord):
             read = record
@@ -354,6 +348,55 @@ class Kernel:
         elif schema_id in self._registered:
             raise MalformedRecord("SCHEMA_FOREIGN", f"schema {schema_id} belongs to another topic")
         return writer
+
+
+class Changes:
+    """
+    Those of some records that change a view, each with how: an iterator of the two.
+
+    Whoever is compiled calls `advance` instead, and looks at `record` and `outcome`.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        partition: int,
+        records: Sequence[Record],
+        only: frozenset[int] | None,
+        held: Held,
+    ) -> None:
+        self._kernel = kernel
+        self._partition = partition
+        self._records = records
+        self._only = only
+        self._held = held
+        self._at = 0
+        self._count = len(records)
+        #: What `advance` has come to.
+        self.record: Record
+        self.outcome: Outcome = NOWHERE
+
+    def __iter__(self) -> "Changes":
+        return self
+
+    def __next__(self) -> tuple[Record, Outcome]:
+        if not self.advance():
+            raise StopIteration
+        return self.record, self.outcome
+
+    def advance(self) -> bool:
+        """Go on to the next one; tell whether there is one."""
+        while self._at < self._count:
+            if self._at % _AHEAD == 0:
+                _expect(self._records[self._at : self._at + _AHEAD], self._held)
+            record = self._records[self._at]
+            self._at += 1
+            outcome = self._kernel.become(self._partition, record, self._only)
+            if outcome is not NOWHERE or _is_held(record, self._held):
+                self.record = record
+                self.outcome = outcome
+                return True
+        return False
 
 
 def _expect(records: Sequence[Record], held: Held) -> None:
