@@ -15,6 +15,10 @@ class GivenSecrets:
     def __init__(self, secrets: Mapping[int, bytes]) -> None:
         self._secrets = dict(secrets)
 
+    def put(self, version: int, secret: bytes) -> None:
+        """Have one more, from now on."""
+        self._secrets[version] = secret
+
     def secret(self, version: int) -> bytes:
         if version not in self._secrets:
             raise PseudonymKeyUnusable(f"no secret of version {version}")

@@ -44,7 +44,7 @@ class AssignedGroup:
         codec: EventCodec,
     ) -> None:
         self.partitions = set(partitions)
-        self.stopped: dict[Partition, str] = {}
+        self.stopped: dict[Partition, StopPartition] = {}
         self._consumer = consumer
         self._readers = readers
         self._state = state
@@ -107,7 +107,7 @@ class AssignedGroup:
             try:
                 self._tasks.append(self._task(partition, plans))
             except StopPartition as error:
-                self.stopped[partition] = stop_reason(error)
+                self.stopped[partition] = error
         self._loader = MembershipLoader(self._readers, self._tasks)
         self._step = _Step.MEMBERSHIP
 
@@ -148,8 +148,3 @@ class AssignedGroup:
         if partition not in self._beginnings:
             self._beginnings.update(self._readers.beginnings(self.partitions))
         return self._beginnings[partition]
-
-
-def stop_reason(error: StopPartition) -> str:
-    """Return what is said of a partition that stopped: the code leads to what to do."""
-    return f"{error} [{error.code}]"

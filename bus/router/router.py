@@ -14,6 +14,7 @@ from bus import metrics
 from bus.domain.names import ROUTER_STATE_TOPIC
 from bus.errors import (
     BrokerUnavailable,
+    PseudonymKeyUnusable,
     StopPartition,
     TransactionAborted,
     TransactionUnknown,
@@ -28,7 +29,7 @@ from bus.ports import (
     TransactionalWriter,
 )
 from bus.ports.pseudonym_secrets import PseudonymSecrets
-from bus.router.assignment import AssignedGroup, stop_reason
+from bus.router.assignment import AssignedGroup
 from bus.router.fill_pace import FillPace
 from bus.router.partition_task import PartitionTask
 from bus.router.plans import Plans
@@ -58,6 +59,8 @@ SCHEMA_WAIT_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _LAG_EVERY_SECONDS = 2.0
+#: How often to look whether a secret of pseudonyms has been put where it was missing.
+_SECRETS_EVERY_SECONDS = 5.0
 #: When nothing comes though it should, so many partitions are read in another way, for so long.
 _HEARING_PARTITIONS = 5
 _HEARING_SECONDS = 5.0
@@ -93,6 +96,9 @@ class Router:
         self._at_work: dict[Partition, PartitionTask] = {}
         self._groups: list[AssignedGroup] = []
         self.stopped: dict[Partition, str] = {}
+        #: Those of them whose plan cannot be made for want of a secret, and when to try again.
+        self._without_secret: set[Partition] = set()
+        self._secrets_due = 0.0
         self._schema_deadlines: dict[Partition, float] = {}
         self._run_id = run_id
         self._transactions = 0
@@ -127,6 +133,7 @@ class Router:
         """Follow the policy, bring new partitions on, and route what there is."""
         if self._follower.poll():
             self._follow_policy()
+        self._look_for_secrets()
         self._load()
         for task in self._at_work.values():
             task.look_ahead()
@@ -169,6 +176,7 @@ class Router:
         for partition in partitions:
             self._let_go(partition)
             self.stopped.pop(partition, None)
+            self._without_secret.discard(partition)
             self._schema_deadlines.pop(partition, None)
         for group in self._groups:
             group.drop(partitions)
@@ -193,7 +201,7 @@ class Router:
             try:
                 self._adopt(task)
             except StopPartition as error:
-                self._stop(task.partition, stop_reason(error))
+                self._stop_for(task.partition, error)
 
     def _adopt(self, task: PartitionTask) -> None:
         planned = self._plans.of(task.partition.topic)
@@ -243,13 +251,39 @@ class Router:
             running = [task for task in ready if task.partition in self._tasks]
             self._note_work(running)
             self._consumer.start({task.partition: task.position for task in running})
-            for partition, reason in group.stopped.items():
-                self._stop(partition, reason)
+            for partition, error in group.stopped.items():
+                self._stop_for(partition, error)
             log.info("partitions run", count=len(running), stopped=len(group.stopped))
             # The gauges say so at once: a start is over when they do.
             self._lag_due = 0.0
         group.close()
         self._groups.pop(0)
+
+    def _stop_for(self, partition: Partition, error: StopPartition) -> None:
+        """Stop a partition, and say with a code that leads to what to do."""
+        self._stop(partition, f"{error} [{error.code}]")
+        if isinstance(error, PseudonymKeyUnusable):
+            self._without_secret.add(partition)
+            self._secrets_due = self._clock.monotonic() + _SECRETS_EVERY_SECONDS
+
+    def _look_for_secrets(self) -> None:
+        """Let partitions that stopped for want of a secret begin anew once it is there."""
+        if not self._without_secret or self._clock.monotonic() < self._secrets_due:
+            return
+        self._secrets_due = self._clock.monotonic() + _SECRETS_EVERY_SECONDS
+        again = [each for each in self._without_secret if self._has_secrets(each.topic)]
+        if again:
+            log.info("the secret is there", partitions=len(again))
+            self._without_secret.difference_update(again)
+            for partition in again:
+                del self.stopped[partition]
+            self.assigned(again)
+
+    def _has_secrets(self, topic: str) -> bool:
+        try:
+            return self._plans.of(topic) is not None
+        except PseudonymKeyUnusable:
+            return False
 
     def _stop(self, partition: Partition, reason: str) -> None:
         log.error(

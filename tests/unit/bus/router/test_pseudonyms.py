@@ -29,6 +29,34 @@ def test_a_router_without_the_secret_stops_the_resource_and_passes_nothing() -> 
     assert bus.rows(view).keys() == {"a"}
 
 
+def test_a_resource_that_stopped_goes_on_by_itself_when_the_secret_is_there() -> None:
+    """Nothing is lost, and nothing written twice; before it is there, nothing is written at all."""
+    bus = Bus()
+    secrets = GivenSecrets({})
+    bus.secrets = secrets
+    plain = towns_view("kind")
+    bus.declare(towns(1), plain)
+    bus.upsert("a")
+    router = bus.router()
+    bus.settle(router)
+    view = towns_view(treated={"kind": Treatment.HMAC})
+    bus.declare(towns(1), plain, view)
+    bus.upsert("b")
+    bus.settle(router)
+    bus.clock.sleep(60)
+    bus.settle(router)
+    assert "[PSEUDONYM_KEY_UNUSABLE]" in (router.not_ready() or "")
+    assert bus.rows(plain).keys() == {"a"}
+
+    secrets.put(1, SECRETS.secret(1))
+    bus.clock.sleep(60)
+    bus.settle(router)
+
+    assert router.not_ready() is None
+    assert [record.key() for record in bus.committed(plain.topic)] == [b"a", b"b"]
+    assert bus.rows(view).keys() == {"a", "b"}
+
+
 def test_a_resource_stops_when_a_view_comes_whose_secret_is_missing() -> None:
     """What is routed before goes on to be read; nothing is written after."""
     bus = Bus()
