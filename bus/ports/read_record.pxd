@@ -4,7 +4,7 @@ cimport cython
 # What it holds holds nothing back, so it need not be looked at when garbage is looked for.
 @cython.final
 @cython.no_gc
-@cython.freelist(4096)
+@cython.freelist(10240)
 cdef class ReadRecord:
     cdef readonly str raw_topic
     cdef readonly int raw_partition

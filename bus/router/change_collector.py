@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from bus.ports.record_sink import RecordSink
 from bus.ports.record_writer import Headers, Written
 from bus.ports.virtual_views import ViewChange
 from bus.router.tombstones import PARTITION, POSITION, REASON
@@ -52,6 +53,10 @@ class ChangeCollector:
                         accepted_at=dt.datetime.fromtimestamp(timestamp / 1000, dt.UTC),
                     )
                 )
+
+    def sink(self) -> RecordSink | None:
+        """Return nobody; see `RecordWriter.sink`."""
+        return None
 
 
 def _place(value: bytes | None, said: Mapping[str, str]) -> tuple[int, int]:

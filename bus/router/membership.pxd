@@ -2,6 +2,7 @@
 cimport cython
 
 from bus.router.key_table cimport KeyTable
+from bus.router.undo_log cimport UndoLog
 from bus.views.held cimport Held
 
 # Not final: Cython lets such a class not say again what it inherits.
@@ -12,7 +13,7 @@ cdef class Membership(Held):
     cdef object _get
     cdef KeyTable _table
     cdef object _most
-    cdef list _undo
+    cdef UndoLog _undo
 
     cpdef object get(self, bytes key)
 

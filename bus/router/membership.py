@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from bus.router.key_table import KeyTable
+from bus.router.undo_log import UndoLog
 from bus.views.held import Held
 
 #: Beyond this the keys of a partition are in a table: 20 to 35 bytes each, and the key.
@@ -36,7 +37,7 @@ class Membership(Held):
         self._get: Callable[[bytes], int | None] = self._store.get
         self._table: KeyTable | None = None
         self._most: float = self._table_keys
-        self._undo: list[tuple[bytes, int]] = []
+        self._undo = UndoLog()
 
     def __len__(self) -> int:
         return self._store.count()
@@ -61,7 +62,7 @@ class Membership(Held):
         """Make `bits` the views that hold `key`, which are `before` now; see `set`."""
         if before == bits:
             return
-        self._undo.append((key, before))
+        self._undo.note(key, before)
         self._put(key, bits)
 
     def load(self, key: bytes, bit: int, *, held: bool) -> None:
@@ -75,8 +76,8 @@ class Membership(Held):
 
     def undo(self) -> None:
         """Take back what was set since the last `settle`."""
-        while self._undo:
-            self._store.put(*self._undo.pop())
+        while len(self._undo):
+            self._store.put(*self._undo.take())
 
     def forget(self, bits: int) -> None:
         """Take `bits` out of every key, for views that have ended. Not undone."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from bus.ports import Partition, Record
 from bus.ports.read_record import key_of, time_of
+from bus.ports.record_sink import RecordSink
 from bus.ports.record_writer import RecordWriter, Written
 from bus.router.membership import Membership
 from bus.router.tombstones import Reason, tombstone_headers
@@ -26,6 +27,9 @@ class ViewWriter:
         self._membership = membership
         self._generation = 0
         self._targets: list[tuple[int, str, int]] = []
+        #: What is written to, and who takes records one by one, if anybody does.
+        self._writer: RecordWriter
+        self._sink: RecordSink | None = None
         self._lot: list[Written] = []
         #: Records and tombstones written since `take_counts`, by what they say.
         self._counts: dict[str, int] = {}
@@ -52,31 +56,27 @@ class ViewWriter:
         Return that one, or None if they are all written.
         """
         refused = None
+        self._writer = writer
+        self._sink = writer.sink()
         # Of a transaction that ended before its time, something may be left.
         self._lot = []
         if isinstance(changes, Changes):
-            refused = self._write(changes, indexes, writer)
+            refused = self._write(changes, indexes)
         else:
             for record, outcome in changes:
                 if _is_refused(outcome):
                     refused = record, outcome
                     break
                 self._note(record, outcome, indexes)
-                if len(self._lot) >= _LOT:
-                    self._hand_on(writer)
-        self._hand_on(writer)
+        self._hand_on()
         return refused
 
-    def _write(
-        self, changes: Changes, indexes: frozenset[int], writer: RecordWriter
-    ) -> tuple[Record, Outcome] | None:
+    def _write(self, changes: Changes, indexes: frozenset[int]) -> tuple[Record, Outcome] | None:
         """Do the same with what need not make a pair for each."""
         while changes.advance():
             if _is_refused(changes.outcome):
                 return changes.record, changes.outcome
             self._note(changes.record, changes.outcome, indexes)
-            if len(self._lot) >= _LOT:
-                self._hand_on(writer)
         return None
 
     def take_counts(self) -> dict[str, int]:
@@ -88,31 +88,57 @@ class ViewWriter:
         self._upserts = 0
         return counts
 
-    def _hand_on(self, writer: RecordWriter) -> None:
+    def _hand_on(self) -> None:
         if self._lot:
             lot = self._lot
             self._lot = []
-            writer.write_all(lot)
+            self._writer.write_all(lot)
 
     def _note(self, record: Record, outcome: Outcome, indexes: frozenset[int]) -> None:
         key = key_of(record) or b""
         members = self._membership.get(key)
         matched = 0
-        if isinstance(outcome, Upsert) and outcome.projections:
+        if isinstance(outcome, Upsert):
+            upsert = outcome
             timestamp = time_of(record)
-            for index, value in outcome.projections:
-                bit, topic, number = self._targets[index]
-                matched |= bit
-                self._lot.append((topic, number, key, value, None, timestamp))
-                self._upserts += 1
+            if upsert.value is not None:
+                # Most often it is the only one.
+                matched = self._put(upsert.index, key, upsert.value, timestamp)
+            else:
+                for index, value in upsert.projections:
+                    matched |= self._put(index, key, value, timestamp)
         deleted = outcome is DELETE
+        if not (members or deleted):
+            # It was nowhere, so nobody has to be told that it is gone.
+            if matched:
+                self._membership.change(key, 0, matched)
         # Most often it is in the views that it was in.
-        if members != matched or deleted:
+        elif deleted or members != matched:
             gone = members & ~matched
             if gone or deleted:
                 reason = Reason.DELETED if deleted else Reason.LEFT_VIEW
                 gone = self._note_tombstones(record, indexes, gone, reason)
             self._membership.change(key, members, members & ~gone | matched)
+
+    def _put(self, index: int, key: bytes, value: bytes, timestamp: int) -> int:
+        """Write a record for the view `index`; return its bit."""
+        target = self._targets[index]
+        bit, topic, number = target
+        self._upserts += 1
+        if self._sink is None:
+            self._add((topic, number, key, value, None, timestamp))
+            return bit
+        if self._lot:
+            # Of tombstones, which this must not overtake.
+            self._hand_on()
+        if not self._sink.put(topic, number, key, value, timestamp):
+            self._writer.write(topic, number, key, value, timestamp=timestamp)
+        return bit
+
+    def _add(self, written: Written) -> None:
+        self._lot.append(written)
+        if len(self._lot) >= _LOT:
+            self._hand_on()
 
     def _note_tombstones(
         self, record: Record, indexes: frozenset[int], gone: int, reason: Reason
@@ -129,7 +155,7 @@ class ViewWriter:
             if headers is None:
                 headers = tombstone_headers(record, self._partition, self._generation, reason)
             timestamp = time_of(record)
-            self._lot.append((topic, number, record.key(), None, headers, timestamp))
+            self._add((topic, number, record.key(), None, headers, timestamp))
             bits |= bit
             self._counts[reason] = self._counts.get(reason, 0) + 1
         return bits

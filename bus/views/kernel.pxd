@@ -7,7 +7,7 @@ from bus.ports.read_record cimport ReadRecord, key_of
 from bus.views.byte_test cimport ByteTest
 from bus.views.candidates cimport Candidates
 from bus.views.held cimport Held
-from bus.views.outcome cimport upsert
+from bus.views.outcome cimport Upsert, in_one_view
 from bus.views.walker cimport Walker, is_text, read_varint, write_varint
 
 cdef bint _COMPILED
@@ -99,8 +99,10 @@ cdef class WriterKernel:
 
     cdef dict _decode(self, bytes value)
 
-    @cython.locals(at=Py_ssize_t, projection=Projection, projected=tuple, one=tuple, made=bytes)
+    @cython.locals(at=Py_ssize_t, projection=Projection, projected=list)
     cdef object _project(self, bytes value, list found, frozenset only)
+
+    cdef bytes _projected(self, bytes value, Projection projection)
 
     @cython.locals(
         said=bytes, parts=list, first=Py_ssize_t, last=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t,

@@ -30,7 +30,8 @@ from bus.views.outcome import (
     Reject,
     SchemaPending,
     SourceRecord,
-    upsert,
+    Upsert,
+    in_one_view,
 )
 from bus.views.row_filter import RowFilter
 from bus.views.treated import Treat
@@ -141,7 +142,8 @@ class WriterKernel:
         found, tested = self._candidates.find(value, self._ends)
         if tested:
             asked = self._ask(value, tested, only)
-            found = found + asked if found else asked
+            if asked is not None:
+                found = found + asked if found else asked
         if not found:
             return NOWHERE
         if len(found) > 1:
@@ -177,9 +179,15 @@ class WriterKernel:
         first = (position & _FIRST_MASK) << 1
         self._first = first | _CONTINUES if high else first
 
-    def _ask(self, value: bytes, tested: list[int], only: frozenset[int] | None) -> list[int]:
-        """Return those of the projections `tested` whose filters say that they match."""
-        found = []
+    def _ask(
+        self, value: bytes, tested: list[int], only: frozenset[int] | None
+    ) -> list[int] | None:
+        """
+        Return those of the projections `tested` whose filters match; None: there are none.
+
+        It may be `tested` itself, and is not to be changed.
+        """
+        found = None
         seen = None
         for at in tested:
             projection = self._projections[at]
@@ -194,6 +202,11 @@ class WriterKernel:
             if matched < 0:
                 self._filter_errors[projection.index] += 1
             elif matched:
+                # Most often only one is asked, and no list has to be made.
+                if len(tested) == 1:
+                    return tested
+                if found is None:
+                    found = []
                 found.append(at)
         return found
 
@@ -204,32 +217,36 @@ class WriterKernel:
 
     def _project(self, value: bytes, found: list[int], only: frozenset[int] | None) -> Outcome:
         """Return the views of the record, each as its bytes."""
-        projected: tuple[tuple[int, bytes], ...] = ()
+        if len(found) == 1:
+            projection = self._projections[found[0]]
+            if only is None or projection.index in only:
+                return in_one_view(projection.index, self._projected(value, projection))
+            return Upsert(())
+        projected = []
         for at in found:
             projection = self._projections[at]
-            if only is not None and projection.index not in only:
-                continue
-            spans = projection.spans
-            if _COMPILED and spans is not None:
-                # kernel.pxd has it: in one piece of memory, without an object for each part.
-                made = _spliced(  # type: ignore[name-defined]  # noqa: F821
-                    projection.prefix,
-                    value,
-                    self._ends,
-                    self._meta_where,
-                    self._first,
-                    self._meta_end,
-                    spans,
-                )
-            else:
-                made = self._joined(value, projection)
-            one = ((projection.index, made),)
-            # Most often it is the only one.
-            projected = projected + one if projected else one
-        return upsert(projected)
+            if only is None or projection.index in only:
+                projected.append((projection.index, self._projected(value, projection)))
+        return Upsert(tuple(projected))
+
+    def _projected(self, value: bytes, projection: Projection) -> bytes:
+        """Return the bytes of one view: schema id, `meta`, and the pieces of the record."""
+        spans = projection.spans
+        if _COMPILED and spans is not None:
+            # kernel.pxd has it: in one piece of memory, without an object for each part.
+            return _spliced(  # type: ignore[name-defined,no-any-return]  # noqa: F821
+                projection.prefix,
+                value,
+                self._ends,
+                self._meta_where,
+                self._first,
+                self._meta_end,
+                spans,
+            )
+        return self._joined(value, projection)
 
     def _joined(self, value: bytes, projection: Projection) -> bytes:
-        """Return the bytes of one view: schema id, `meta`, and the pieces of the record."""
+        """Return them put together of parts, of which some may be treated."""
         ends = self._seen_ends
         # What the provider said, and what the bus knows.
         said = value[PREFIX_BYTES : ends[1]]

@@ -6,7 +6,9 @@ cimport cython
 @cython.no_gc
 @cython.freelist(64)
 cdef class Upsert:
-    cdef readonly tuple projections
+    cdef readonly object index
+    cdef readonly bytes value
+    cdef tuple _projections
 
 @cython.locals(made=Upsert)
-cpdef Upsert upsert(tuple projections)
+cpdef Upsert in_one_view(object index, bytes value)

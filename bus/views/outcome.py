@@ -12,14 +12,30 @@ SourceRecord: TypeAlias = tuple[int, bytes | None, bytes | None]
 
 
 # Not a dataclass, because each record is one of these: compiled, a new one costs next to nothing.
-# (What is compiled takes no decorators, so nothing says that methods override others.)
+# (What is compiled says of no method that it overrides another.)
 class Upsert:
-    """The record exists; `projections` are (view index, value) of the views it belongs to."""
+    """
+    The record exists; `projections` are (view index, value) of the views it belongs to.
+
+    Most often it is one view, whose `index` and `value` are there without them; else `value` is
+    None.
+    """
 
     __match_args__ = ("projections",)
 
     def __init__(self, projections: tuple[tuple[int, bytes], ...]) -> None:
-        self.projections = projections
+        self.index = -1
+        self.value: bytes | None = None
+        self._projections: tuple[tuple[int, bytes], ...] | None = projections
+        if len(projections) == 1:
+            self.index, self.value = projections[0]
+
+    @property
+    def projections(self) -> tuple[tuple[int, bytes], ...]:
+        """View index and value of each view."""
+        if self._projections is None and self.value is not None:
+            self._projections = ((self.index, self.value),)
+        return self._projections or ()
 
     def __eq__(self, other: object) -> bool:  # type: ignore[explicit-override]
         return isinstance(other, Upsert) and self.projections == other.projections
@@ -31,10 +47,12 @@ class Upsert:
         return f"Upsert({self.projections!r})"
 
 
-def upsert(projections: tuple[tuple[int, bytes], ...]) -> Upsert:
-    """Return what says `projections`, compiled without a call."""
+def in_one_view(index: int, value: bytes) -> Upsert:
+    """Return what says that a record is in one view, compiled without a call."""
     made = Upsert.__new__(Upsert)
-    made.projections = projections
+    made.index = index
+    made.value = value
+    made._projections = None  # noqa: SLF001
     return made
 
 

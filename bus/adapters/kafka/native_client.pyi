@@ -4,6 +4,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Producer
 
 from bus.ports import Record
+from bus.ports.record_sink import RecordSink
 from bus.ports.record_writer import Written
 
 class ReadError:
@@ -20,7 +21,7 @@ class RecordQueues:
     def forget_wakes(self) -> None: ...
     def close(self) -> None: ...
 
-class RecordProducer:
+class RecordProducer(RecordSink):
     def produce_all(self, records: Sequence[Written]) -> int: ...
     def close(self) -> None: ...
 

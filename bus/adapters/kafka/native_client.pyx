@@ -18,6 +18,7 @@ from libc.stdlib cimport free, malloc, realloc
 from posix.unistd cimport close, read
 
 from bus.ports.read_record cimport ReadRecord
+from bus.ports.record_sink cimport RecordSink
 
 import os
 
@@ -434,7 +435,7 @@ def queues_of(object consumer, size_t most):
 
 @cython.final
 @cython.no_gc_clear
-cdef class RecordProducer:
+cdef class RecordProducer(RecordSink):
     """
     A producer that records are handed to, with a handle of each topic that it has been given.
 
@@ -448,9 +449,13 @@ cdef class RecordProducer:
     cdef dict _places
     cdef void **_topics
     cdef Py_ssize_t _count, _space
+    #: The topic that was met last, and its handle.
+    cdef str _topic
+    cdef void *_its_handle
 
     def __cinit__(self):
         self._topics = NULL
+        self._its_handle = NULL
         self._client = NULL
         self._count = self._space = 0
 
@@ -466,69 +471,83 @@ cdef class RecordProducer:
         """
         cdef Py_ssize_t taken = 0
         cdef tuple record
-        cdef str topic, before = None
+        cdef str topic
         cdef bytes key, value
-        cdef void *handle = NULL
-        cdef void *its_headers
         cdef int32_t partition
         cdef int64_t timestamp
-        if self._client == NULL:
-            raise RuntimeError("closed")
         for record in records:
             topic, partition, key, value, headers, timestamp = record
-            if topic is not before:
-                handle = self._handle(topic)
-                before = topic
-                if handle == NULL:
+            if headers is None:
+                if not self.put(topic, partition, key, value, timestamp):
                     return taken
-            if headers is not None:
-                # A tombstone.
-                its_headers = _write_headers(headers)
-                if produce_one(
-                    self._client,
-                    <int>TOPIC, handle,
-                    <int>PARTITION, partition,
-                    <int>VALUE, _start(value), _size(value),
-                    <int>KEY, _start(key), _size(key),
-                    <int>FLAGS, <int>COPY,
-                    <int>TIMESTAMP, timestamp,
-                    <int>HEADERS, its_headers,
-                    <int>END,
-                ):
-                    headers_destroy(its_headers)
-                    return taken
-            elif produce_one(
-                self._client,
-                <int>TOPIC, handle,
-                <int>PARTITION, partition,
-                <int>VALUE, _start(value), _size(value),
-                <int>KEY, _start(key), _size(key),
-                <int>FLAGS, <int>COPY,
-                <int>TIMESTAMP, timestamp,
-                <int>END,
-            ):
+            elif not self._put_with(headers, topic, partition, key, value, timestamp):
                 return taken
             taken += 1
         return taken
+
+    cpdef bint put(
+        self, str topic, int partition, bytes key, bytes value, long long timestamp
+    ) except -1:
+        """Take a record; see `RecordSink`."""
+        if (self._its_handle == NULL or topic is not self._topic) and not self._aim(topic):
+            return False
+        return not produce_one(
+            self._client,
+            <int>TOPIC, self._its_handle,
+            <int>PARTITION, <int32_t>partition,
+            <int>VALUE, _start(value), _size(value),
+            <int>KEY, _start(key), _size(key),
+            <int>FLAGS, <int>COPY,
+            <int>TIMESTAMP, <int64_t>timestamp,
+            <int>END,
+        )
+
+    cdef bint _put_with(
+        self, object headers, str topic, int partition, bytes key, bytes value, long long timestamp
+    ) except -1:
+        """Do the same with what has headers: a tombstone."""
+        if (self._its_handle == NULL or topic is not self._topic) and not self._aim(topic):
+            return False
+        cdef void *its_headers = _write_headers(headers)
+        if produce_one(
+            self._client,
+            <int>TOPIC, self._its_handle,
+            <int>PARTITION, <int32_t>partition,
+            <int>VALUE, _start(value), _size(value),
+            <int>KEY, _start(key), _size(key),
+            <int>FLAGS, <int>COPY,
+            <int>TIMESTAMP, <int64_t>timestamp,
+            <int>HEADERS, its_headers,
+            <int>END,
+        ):
+            headers_destroy(its_headers)
+            return False
+        return True
 
     def close(self):
         """Let go of the topics. The producer may be let go of then."""
         self._places.clear()
         self._release()
 
-    cdef void *_handle(self, str topic) except? NULL:
-        """Return the handle of a topic; NULL if it is no name of one."""
+    cdef bint _aim(self, str topic) except -1:
+        """Make `topic` the one that was met last; False if it is no name of one."""
+        if self._client == NULL:
+            raise RuntimeError("closed")
         place = self._places.get(topic)
-        if place is not None:
-            return self._topics[<Py_ssize_t>place]
-        self._topics = _with_room(self._topics, self._count, &self._space)
-        cdef bytes name = topic.encode()
-        cdef void *handle = topic_new(self._client, PyBytes_AS_STRING(name), NULL)
-        if handle != NULL:
-            self._topics[self._count] = handle
+        if place is None:
+            self._topics = _with_room(self._topics, self._count, &self._space)
+            name = topic.encode()
+            self._its_handle = topic_new(self._client, PyBytes_AS_STRING(name), NULL)
+            self._topic = None
+            if self._its_handle == NULL:
+                return False
+            self._topics[self._count] = self._its_handle
             self._places[topic] = self._count
             self._count += 1
-        return handle
+        else:
+            self._its_handle = self._topics[<Py_ssize_t>place]
+        self._topic = topic
+        return True
 
     cdef void _release(self) noexcept:
         cdef Py_ssize_t at
@@ -536,6 +555,8 @@ cdef class RecordProducer:
             topic_destroy(self._topics[at])
         free(self._topics)
         self._topics = NULL
+        self._topic = None
+        self._its_handle = NULL
         self._count = self._space = 0
         self._client = NULL
 

@@ -18,6 +18,7 @@ from bus.adapters.kafka.group_consumer import KafkaGroupConsumer
 from bus.adapters.kafka.native_calls import record_producer
 from bus.errors import BrokerUnavailable, TransactionAborted, TransactionUnknown, WriterFenced
 from bus.ports import Committed, GroupConsumer, Partition
+from bus.ports.record_sink import RecordSink
 from bus.ports.record_writer import Headers, Written
 
 log = structlog.get_logger(__name__)
@@ -125,6 +126,9 @@ class KafkaTransactionalWriter:
             topic, partition, key, value, headers, timestamp = records[written]
             self.write(topic, partition, key, value, headers=headers, timestamp=timestamp)
             written += 1
+
+    def sink(self) -> RecordSink | None:
+        return self._records
 
     def _hand_over(self, records: Sequence[Written]) -> int:
         """Hand `records` to the producer; return how many it took."""

@@ -18,6 +18,7 @@ from bus.ports import (
     ReadFault,
     Record,
 )
+from bus.ports.record_sink import RecordSink
 from bus.ports.record_writer import Headers, Written
 
 
@@ -275,6 +276,9 @@ class MemoryTransactionalWriter:
     def write_all(self, records: Sequence[Written]) -> None:
         for topic, partition, key, value, headers, timestamp in records:
             self.write(topic, partition, key, value, headers=headers, timestamp=timestamp)
+
+    def sink(self) -> RecordSink | None:
+        return None
 
     def commit(
         self, positions: Mapping[Partition, Committed], consumer: GroupConsumer | None

@@ -118,6 +118,23 @@ def test_what_is_no_name_of_a_topic_is_not_taken(producer: Producer) -> None:
     assert produce_all(producer, records) == 1
 
 
+def test_one_by_one_it_takes_what_there_is_room_for(producer: Producer) -> None:
+    topic, partition, key, value, _, timestamp = written()
+    handed = native_client.producer_of(producer)
+    assert handed is not None
+
+    taken = [handed.put(topic, partition, key, value, timestamp) for _ in range(5)]
+    assert taken == [True, True, True, False, False]
+    # What is no name of a topic is not taken, and forgets no other.
+    assert handed.put("x" * 600, partition, key, value, timestamp) is False
+    producer.purge()
+    producer.poll(1)
+    assert handed.put(topic, partition, key, value, timestamp) is True
+    handed.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        handed.put(topic, partition, key, value, timestamp)
+
+
 def test_after_it_was_closed_nothing_is_taken(producer: Producer) -> None:
     handed = native_client.producer_of(producer)
     assert handed is not None
