@@ -14,6 +14,10 @@ from bus.views.plan import Delete, Outcome, Plan, Upsert
 
 #: Records that are read, or looked at, in one step.
 STEP_RECORDS = 5_000
+#: Unless more than half as many records came since the last one: a fill that is no faster than they
+#: come would never end. Then it looks at so many times as many, up to a bound.
+_GAIN = 2
+_MOST_RECORDS = 20_000
 _NOTHING = frozenset[int]()
 
 
@@ -37,13 +41,18 @@ class Fill:
         self._counting = next_ < start
         self._reader = readers.open({partition: beginning if self._counting else next_})
         self._ahead: deque[Record] = deque()
+        #: Where live records stood at the last step, and how much the next one may look at.
+        self._live_position: int | None = None
+        self._size = 0
 
     def look_ahead(self, plan: Plan) -> None:
         """Read on, outside of any transaction: the counting of pass one, or the next records."""
         if self._counting:
             self._count(plan)
-        elif len(self._ahead) < STEP_RECORDS:
-            self._ahead.extend(self._reader.read(STEP_RECORDS, 0))
+            return
+        size = max(STEP_RECORDS, self._size)
+        if len(self._ahead) < size:
+            self._ahead.extend(self._reader.read(size, 0))
 
     def has_work(self, live_position: int) -> bool:
         """Tell whether the next `step` would do anything."""
@@ -55,12 +64,15 @@ class Fill:
         """
         Yield what to write to the views `indexes`, then note where the next step goes on.
 
-        At most `most` records are looked at. `live_position` is where live records stand; once the
-        fill is there, `joined` is true.
+        About `most` records are looked at, and more if otherwise live records would run away from
+        the fill. `live_position` is where they stand; once the fill is there, `joined` is true.
         """
         if self._counting:
             return
-        batch = self._take(live_position, min(most, STEP_RECORDS))
+        came = 0 if self._live_position is None else live_position - self._live_position
+        self._live_position = live_position
+        self._size = min(_MOST_RECORDS, _GAIN * came)
+        batch = self._take(live_position, max(min(most, STEP_RECORDS), self._size))
         raw = [(record.offset() or 0, record.key(), record.value()) for record in batch]
         for record, outcome in zip(
             batch, plan.apply(self._partition.number, raw, indexes), strict=True

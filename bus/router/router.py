@@ -6,7 +6,7 @@ then; if it takes partitions away that are part of the transaction, that is abor
 (policy, new views, new partitions) changes between two transactions.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -333,7 +333,6 @@ class Router:
             transaction = self._new_transaction()
             transaction.tasks.update(work)
             self._transact(transaction, None)
-            self._pace.note(self._clock.monotonic() - transaction.started)
 
     def _bring(self, seconds: float) -> Brought:
         """Return what the consumer has of the partitions that run."""
@@ -348,14 +347,20 @@ class Router:
         self._transactions += 1
         return RouterTransaction(f"{self._run_id}:{self._transactions}", self._clock.monotonic())
 
+    def _fill(self, tasks: Iterable[PartitionTask]) -> None:
+        """Let the fills of `tasks` go on by a step each."""
+        started = self._clock.monotonic()
+        for task in tasks:
+            task.fill_step(self._writer, self._pace.records)
+        self._pace.note(self._clock.monotonic() - started)
+
     def _transact(self, transaction: RouterTransaction, brought: Brought | None) -> None:
         """Write what becomes of `brought` and what follows, or the next steps of fills, as one."""
         self._open = transaction
         try:
             self._writer.begin()
             if brought is None:
-                for task in transaction.tasks.values():
-                    task.fill_step(self._writer, self._pace.records)
+                self._fill(transaction.tasks.values())
             else:
                 self._write_records(transaction, brought)
             self._commit(transaction)

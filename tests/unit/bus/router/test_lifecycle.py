@@ -114,6 +114,33 @@ def test_records_do_not_wait_for_what_a_fill_writes(monkeypatch: pytest.MonkeyPa
     assert last[0].transaction is not last[1].transaction
 
 
+def test_a_fill_ends_though_more_records_come_than_a_step_looks_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fill, "STEP_RECORDS", 5)
+    bus = Bus()
+    bus.declare(towns(1), towns_view("kind"))
+    router = bus.router()
+    for number in range(100):
+        bus.upsert(f"k{number}")
+    bus.settle(router)
+    late = towns_view("size", rows="size < 3")
+    bus.declare(towns(1), towns_view("kind"), late)
+    key = state_key(SOURCE, 0, late.topic)
+
+    for round_ in range(100):
+        for number in range(10):
+            bus.upsert(f"k{number}", size=round_ % 5)
+        router.step()
+        if key in states(bus) and states(bus)[key].phase is Phase.LIVE:
+            break
+
+    assert states(bus)[key].phase is Phase.LIVE
+    bus.settle(router)
+    held = 100 if round_ % 5 < 3 else 90
+    assert len(bus.rows(late)) == held
+
+
 def test_a_fill_goes_on_after_a_crash_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fill, "STEP_RECORDS", 5)
     bus = Bus()
