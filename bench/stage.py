@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 
 from bench.records import EVERY_ONE, ITEMS, KEPT, ONE_IN_TEN, Encoded
-from bus.adapters.control_http.client import ControlClient
 from bus.adapters.embedded.state_folder import StateFolder
 from bus.adapters.embedded.supervisor import Part, Supervisor
 from bus.adapters.kafka.connection import KafkaConnection
@@ -51,6 +50,7 @@ _PROVIDER = "registry"
 _CONSUMER = "housing"
 _WAIT_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
+_TELL_SECONDS = 15.0
 #: Per cent of a core that the broker takes when it is quiet, for so long, and how long to wait.
 _QUIET = 15.0
 _QUIET_LOOK_SECONDS = 0.5
@@ -88,11 +88,26 @@ class Stage:
         for principal, password in applied.passwords.items():
             self._folder.save_credentials(principal, password)
 
-    def await_filled(self, subscriptions: Iterable[str], *, timeout: float) -> None:
-        """Wait until the views of all these have what there was before."""
+    def await_filled(
+        self,
+        subscriptions: Iterable[str],
+        *,
+        timeout: float,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """Wait until the views of all these have what there was before; `say` how far they are."""
         control = self.account(OPERATOR).control
+        due = time.monotonic() + _TELL_SECONDS
+
+        def is_filled(subscription: str) -> bool:
+            nonlocal due
+            if say is not None and time.monotonic() > due:
+                say(f"{self.fill_remaining():,} positions are still to be looked at")
+                due += _TELL_SECONDS
+            return control.subscription(subscription)["fill_end"] is not None
+
         for each in subscriptions:
-            _wait_until(partial(_is_filled, control, each), timeout)
+            _wait_until(partial(is_filled, each), timeout)
 
     def stop(self) -> None:
         """Stop everything."""
@@ -130,6 +145,10 @@ class Stage:
         """Return how many partitions the router process routes, as it exports it."""
         states = self._scrape(0).samples("onesource_router_partitions")
         return int(states.get((("state", "running"),), 0))
+
+    def fill_remaining(self) -> int:
+        """Return how many positions the router's fills have still to look at, as it exports it."""
+        return int(sum(self._scrape(0).samples("onesource_router_fill_remaining_records").values()))
 
     def routes(self, number: int, resource: str) -> bool:
         """Tell whether a router process has partitions of a resource, as it exports it."""
@@ -288,10 +307,6 @@ def running_stage() -> Iterator[Stage]:
                 yield stage
             finally:
                 stage.stop()
-
-
-def _is_filled(control: ControlClient, subscription: str) -> bool:
-    return control.subscription(subscription)["fill_end"] is not None
 
 
 def _wait_until(condition: Callable[[], bool], timeout: float = _WAIT_SECONDS) -> None:
